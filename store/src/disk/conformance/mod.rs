@@ -1,0 +1,93 @@
+//! The one suite for every disk: the memory twin always, RocksDB and real files with their feature.
+//!
+//! A test takes a [`Rig`]: a disk that can be restarted. The memory twin restarts with a power cut, the
+//! real one by opening its folder anew, so a test may rely only on what was synced.
+
+use std::sync::Arc;
+
+use super::Disk;
+use super::memory::MemoryDisk;
+
+mod families;
+mod files;
+mod model;
+
+pub(crate) trait Rig: Send {
+    fn disk(&self) -> Arc<dyn Disk>;
+    /// Everything that was opened is gone, and what was not synced may be.
+    fn restart(&mut self);
+}
+
+pub(crate) struct MemoryRig {
+    disk: MemoryDisk,
+    crashes: u64,
+}
+
+impl MemoryRig {
+    pub(crate) fn new() -> Self {
+        MemoryRig { disk: MemoryDisk::new(), crashes: 0 }
+    }
+}
+
+impl Rig for MemoryRig {
+    fn disk(&self) -> Arc<dyn Disk> {
+        Arc::new(self.disk.clone())
+    }
+
+    fn restart(&mut self) {
+        self.crashes += 1;
+        self.disk.crash(self.crashes);
+        self.disk = self.disk.reopen();
+    }
+}
+
+#[cfg(feature = "rocksdb")]
+pub(crate) struct RealRig {
+    dir: tempfile::TempDir,
+    disk: crate::disk::real::RealDisk,
+}
+
+#[cfg(feature = "rocksdb")]
+impl RealRig {
+    pub(crate) fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = RealRig::open(&dir);
+        RealRig { dir, disk }
+    }
+
+    fn open(dir: &tempfile::TempDir) -> crate::disk::real::RealDisk {
+        crate::disk::real::RealDisk::open(dir.path().to_owned(), Default::default()).unwrap()
+    }
+}
+
+#[cfg(feature = "rocksdb")]
+impl Rig for RealRig {
+    fn disk(&self) -> Arc<dyn Disk> {
+        Arc::new(self.disk.clone())
+    }
+
+    fn restart(&mut self) {
+        self.disk = RealRig::open(&self.dir);
+    }
+}
+
+/// Runs each `async fn(&mut dyn Rig)` on every disk.
+macro_rules! on_every_disk {
+    ($($name:ident),+ $(,)?) => {
+        mod memory {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(&mut $crate::disk::conformance::MemoryRig::new()).await;
+            })+
+        }
+
+        #[cfg(feature = "rocksdb")]
+        mod real {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(&mut $crate::disk::conformance::RealRig::new()).await;
+            })+
+        }
+    };
+}
+pub(crate) use on_every_disk;

@@ -1,0 +1,23 @@
+//! What a node keeps: the segment log and the shards, behind a disk seam.
+//!
+//! - [`disk`]: the seam, its real half and its twin in memory.
+//! - [`log`]: the segment log; an edge's journal is its first user.
+//! - [`shard`]: one shard: apply, views, dumps. `family` has the bytes of its keys and values.
+//! - [`Store`]: all shards of a node. [`Home`]: the folder they live in.
+//!
+//! What this crate does not do: it never asks a clock, and knows nothing of PromQL. Series are made of
+//! what it answers by `query`.
+
+pub mod disk;
+mod family;
+mod home;
+pub mod log;
+mod matcher;
+pub mod shard;
+mod store;
+
+pub use family::totals::Totals;
+pub use home::{FORMAT, Home, HomeError};
+pub use matcher::{InvalidRegex, MatchOp, Matcher};
+pub use shard::{Completeness, GroupHistory, LayoutHistory, TenantDictionary, View};
+pub use store::{Options, Store, StoreHandle};

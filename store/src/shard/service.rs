@@ -1,0 +1,204 @@
+//! The task that owns a shard, and the handle that others hold.
+//!
+//! Entries wait in a queue bounded by their bytes; a full queue makes the offerer wait. The task takes
+//! all that wait, applies them as one commit and flushes once for all of them.
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tracing::warn;
+use tributary_proto::{Answer, Entry, OfferError, ShardId};
+
+use super::batch::{Touched, commit};
+use super::compaction::compact;
+use super::gather::gather;
+use super::open::open;
+use super::view::View;
+use crate::disk::{self, Disk, Families};
+use crate::family;
+
+/// Entries that wait for one shard hold at most this much; an entry that is larger waits alone.
+const QUEUE_BYTES: usize = 16 << 20;
+/// What an entry costs in the queue beside its payload.
+const ENTRY_BYTES: usize = 256;
+/// Entries that one commit takes at most.
+const COMMIT_ENTRIES: usize = 256;
+/// Commits between two compactions of what they touched.
+const COMPACT_EVERY: u64 = 32;
+
+pub struct ShardService {
+    shard: ShardId,
+    shards: u16,
+    families: Arc<dyn Families>,
+    view: View,
+    /// A write stands that no flush has covered yet.
+    unflushed: bool,
+    /// An answer, given or refused, promises that such a write is on disk.
+    owes_flush: bool,
+    /// Memory may be behind the database, since a write's outcome is unknown.
+    stale: bool,
+    touched: Touched,
+    offers: mpsc::Receiver<Offer>,
+    published: watch::Sender<View>,
+}
+
+#[derive(Clone)]
+pub struct ShardHandle {
+    shard: ShardId,
+    offers: mpsc::Sender<Offer>,
+    room: Arc<Semaphore>,
+    view: watch::Receiver<View>,
+}
+
+struct Offer {
+    entry: Entry,
+    answer: oneshot::Sender<Result<Answer, OfferError>>,
+    _room: OwnedSemaphorePermit,
+}
+
+impl ShardHandle {
+    /// Waits for room in the queue, then for the answer. Dropping the future takes nothing back.
+    pub async fn offer(&self, entry: Entry) -> Result<Answer, OfferError> {
+        let gone = || self.unavailable("the store has stopped");
+        let bytes = ENTRY_BYTES + if let Entry::Slice(slice) = &entry { slice.payload.len() } else { 0 };
+        let permits = bytes.min(QUEUE_BYTES) as u32;
+        let _room =
+            self.room.clone().acquire_many_owned(permits).await.map_err(|_| gone())?;
+        let (answer, answered) = oneshot::channel();
+        self.offers.send(Offer { entry, answer, _room }).await.map_err(|_| gone())?;
+        answered.await.map_err(|_| gone())?
+    }
+
+    /// What stands now: everything answered before this call, at least.
+    pub fn view(&self) -> View {
+        self.view.borrow().clone()
+    }
+
+    fn unavailable(&self, reason: impl ToString) -> OfferError {
+        OfferError::Unavailable { shard: self.shard, reason: reason.to_string() }
+    }
+}
+
+impl ShardService {
+    pub async fn open(
+        disk: &dyn Disk,
+        shard: ShardId,
+        shards: u16,
+    ) -> disk::Result<(ShardService, ShardHandle)> {
+        let dir = format!("shards/{:05}", shard.0);
+        let families = disk.families(&dir, family::NAMES).await?;
+        let view = open(&*families, &dir).await?;
+        let (published, watching) = watch::channel(view.clone());
+        let (sender, offers) = mpsc::channel(COMMIT_ENTRIES);
+        let room = Arc::new(Semaphore::new(QUEUE_BYTES));
+        let handle = ShardHandle { shard, offers: sender, room, view: watching };
+        let service = ShardService {
+            shard,
+            shards,
+            families,
+            view,
+            unflushed: false,
+            owes_flush: false,
+            stale: false,
+            touched: Touched::default(),
+            offers,
+            published,
+        };
+        Ok((service, handle))
+    }
+
+    /// Runs until every handle is gone or `shutdown` says so; what is being applied then is finished.
+    pub async fn run(mut self, mut shutdown: watch::Receiver<bool>) {
+        let mut offers = Vec::new();
+        loop {
+            tokio::select! {
+                // Stopping comes before further work; an unanswered entry is offered again later.
+                biased;
+                _ = shutdown.wait_for(|stop| *stop) => break,
+                taken = self.offers.recv_many(&mut offers, COMMIT_ENTRIES) => if taken == 0 { break },
+            }
+            let (entries, waiting): (Vec<_>, Vec<_>) =
+                offers.drain(..).map(|offer| (offer.entry, (offer.answer, offer._room))).unzip();
+            let answers = self.apply(&entries).await;
+            for ((waiter, _room), answer) in waiting.into_iter().zip(answers) {
+                // The offerer may have given up: it will offer again.
+                let _ = waiter.send(answer);
+            }
+        }
+        if self.unflushed && let Err(error) = self.families.flush().await {
+            warn!(shard = self.shard.0, %error, "the last flush failed; edges will offer again");
+        }
+    }
+
+    /// Applies entries in order as one commit and answers each.
+    async fn apply(&mut self, entries: &[Entry]) -> Vec<Result<Answer, OfferError>> {
+        match self.try_apply(entries).await {
+            Ok(answers) => answers,
+            Err(error) => {
+                warn!(shard = self.shard.0, %error, "apply failed; the entries will be offered again");
+                let reason = error.to_string();
+                let unavailable = || OfferError::Unavailable { shard: self.shard, reason: reason.clone() };
+                entries.iter().map(|_| Err(unavailable())).collect()
+            }
+        }
+    }
+
+    async fn try_apply(&mut self, entries: &[Entry]) -> disk::Result<Vec<Result<Answer, OfferError>>> {
+        if self.stale {
+            self.view = open(&*self.families, &self.view.dir).await?;
+            self.publish();
+            self.stale = false;
+        }
+        let gathered = gather(self.shard, self.shards, &self.view.sources, entries);
+        // Owed until a flush goes well, whatever is offered next.
+        self.owes_flush |= gathered.promises_durability;
+        if !gathered.sources.is_empty() {
+            let taken = gathered.answers.iter().filter(|a| matches!(a, Ok(Answer::Applied))).count();
+            let commit = commit(self.view.row, taken as u64, &gathered, &self.view.dictionary);
+            self.unflushed = true;
+            self.stale = true;
+            self.families.write(commit.batch).await?;
+            self.stale = false;
+            if !commit.learned.is_empty() {
+                let dictionary = Arc::make_mut(&mut self.view.dictionary);
+                for (tenant, definition) in commit.learned {
+                    dictionary.learn(&tenant, definition);
+                }
+            }
+            let sources = Arc::make_mut(&mut self.view.sources);
+            for (source, state) in gathered.sources {
+                sources.insert(source, state);
+            }
+            self.view.row = commit.row;
+            self.touched.blocks.extend(commit.touched.blocks);
+            self.touched.samples.extend(commit.touched.samples);
+            self.view.snapshot = self.families.snapshot();
+            self.publish();
+            self.compact_now_and_then().await?;
+        }
+        if self.owes_flush && self.unflushed {
+            self.families.flush().await?;
+            self.unflushed = false;
+        }
+        self.owes_flush = false;
+        Ok(gathered.answers)
+    }
+
+    async fn compact_now_and_then(&mut self) -> disk::Result<()> {
+        if self.view.row.id % COMPACT_EVERY == 0 {
+            let batch =
+                compact(&*self.view.snapshot, &self.view.dictionary, &self.touched).await?;
+            if !batch.is_empty() {
+                self.families.write(batch).await?;
+                self.view.snapshot = self.families.snapshot();
+                self.publish();
+            }
+            self.touched = Touched::default();
+        }
+        Ok(())
+    }
+
+    fn publish(&self) {
+        self.published.send_replace(self.view.clone());
+    }
+}

@@ -1,0 +1,170 @@
+//! What a reader of a shard holds: one commit's state, unmoved by later ones.
+//!
+//! A counter's value at a time is the totals of all stretches before, plus the windows since. So a
+//! history of a group is an opening sum and the windows behind it, by layout.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tributary_spanmetrics::{Delta, GroupId, Layout, LayoutId, SampleBits, SeriesId, Tenant, WindowEnd};
+
+use super::dictionary::{Dictionary, TenantDictionary};
+use super::sources::{Completeness, Sources};
+use crate::Totals;
+use crate::disk::{self, DiskError, ErrorKind, FamilyId, KeyRange, Row, Snapshot};
+use crate::family::blocks::{self, BlockKey};
+use crate::family::commit::CommitRow;
+use crate::family::samples::{self, SampleKey};
+use crate::family::{self, Damaged, after_prefix, stretch_of};
+
+#[derive(Clone)]
+pub struct View {
+    pub(crate) snapshot: Arc<dyn Snapshot>,
+    pub(crate) dictionary: Arc<Dictionary>,
+    pub(crate) sources: Arc<Sources>,
+    pub(crate) row: CommitRow,
+    pub(crate) dir: Arc<str>,
+}
+
+/// A group's deltas in a range of time.
+#[derive(Clone, Debug, Default)]
+pub struct GroupHistory {
+    pub layouts: BTreeMap<LayoutId, LayoutHistory>,
+    /// Rows that were damaged and left out, with what is wrong with each.
+    pub damaged: Vec<String>,
+}
+
+#[derive(Clone, Debug)]
+pub struct LayoutHistory {
+    pub layout: Arc<Layout>,
+    /// The sum of everything up to the start of the range.
+    pub opening: Totals,
+    pub windows: BTreeMap<WindowEnd, Delta>,
+}
+
+impl View {
+    pub fn tenant(&self, tenant: &Tenant) -> Option<&TenantDictionary> {
+        self.dictionary.tenant(tenant)
+    }
+
+    pub fn completeness(&self) -> Completeness {
+        self.sources.completeness()
+    }
+
+    /// The groups' deltas in windows with `from_ms < end <= to_ms`, and their sums up to `from_ms`.
+    pub async fn group_histories(
+        &self,
+        tenant: &Tenant,
+        groups: &[GroupId],
+        from_ms: i64,
+        to_ms: i64,
+    ) -> disk::Result<Vec<GroupHistory>> {
+        let mut histories = vec![GroupHistory::default(); groups.len()];
+        let Some(known) = self.dictionary.tenant(tenant) else { return Ok(histories) };
+        // A window that ends right behind `from_ms` may share its stretch with earlier ones.
+        let first = stretch_of(from_ms.saturating_add(1));
+        let of_group = |group| BlockKey::of_group(tenant, group);
+        let before = ranges(groups, |id| (of_group(id).done(), of_group(id).time(first).done()));
+        let totals = self.snapshot.scan(family::TOTALS, before).await?;
+        let behind_last = stretch_of(to_ms).saturating_add(1);
+        let inside = ranges(groups, |id| {
+            (of_group(id).time(first).done(), of_group(id).time(behind_last).done())
+        });
+        let blocks = self.snapshot.scan(family::BLOCKS, inside).await?;
+        for (history, rows) in histories.iter_mut().zip(&totals) {
+            history.add_rows(rows, known, |of_layout, value| {
+                of_layout.opening.add(&Totals::decode(value, &of_layout.layout)?);
+                Ok(())
+            });
+        }
+        for (history, rows) in histories.iter_mut().zip(&blocks) {
+            history.add_rows(rows, known, |of_layout, value| {
+                let mut windows = blocks::decode(value, &of_layout.layout)?;
+                let mut behind_start = windows.split_off(&WindowEnd(from_ms.saturating_add(1)));
+                windows.values().for_each(|delta| of_layout.opening.add_delta(delta));
+                behind_start.split_off(&WindowEnd(to_ms.saturating_add(1)));
+                blocks::add(&mut of_layout.windows, behind_start);
+                Ok(())
+            });
+        }
+        Ok(histories)
+    }
+
+    /// The series' samples with `from_ms < time <= to_ms`.
+    pub async fn samples(
+        &self,
+        tenant: &Tenant,
+        series: &[SeriesId],
+        from_ms: i64,
+        to_ms: i64,
+    ) -> disk::Result<Vec<BTreeMap<i64, SampleBits>>> {
+        let of_series = |id| SampleKey::of_series(tenant, id);
+        let first = stretch_of(from_ms.saturating_add(1));
+        let behind_last = stretch_of(to_ms).saturating_add(1);
+        let inside = ranges(series, |id| {
+            (of_series(id).time(first).done(), of_series(id).time(behind_last).done())
+        });
+        let scanned = self.snapshot.scan(family::SAMPLES, inside).await?;
+        let mut answer = Vec::with_capacity(series.len());
+        for rows in scanned {
+            let mut points = BTreeMap::new();
+            for (key, value) in &rows {
+                let later = samples::decode(value).map_err(|e| self.damaged(family::SAMPLES, key, e))?;
+                samples::add_later(&mut points, later);
+            }
+            let mut wanted = points.split_off(&from_ms.saturating_add(1));
+            wanted.split_off(&to_ms.saturating_add(1));
+            answer.push(wanted);
+        }
+        Ok(answer)
+    }
+
+    pub(crate) fn damaged(&self, family: FamilyId, key: &[u8], damage: Damaged) -> DiskError {
+        damaged_row(&self.dir, family, key, damage)
+    }
+}
+
+impl GroupHistory {
+    fn add_rows(
+        &mut self,
+        rows: &[Row],
+        known: &TenantDictionary,
+        mut add: impl FnMut(&mut LayoutHistory, &[u8]) -> Result<(), Damaged>,
+    ) {
+        for (key, value) in rows {
+            let Some((key, id)) = BlockKey::decode(key) else {
+                self.damaged.push("a row's key cannot be read".into());
+                continue;
+            };
+            let Some(layout) = known.layouts.get(&key.layout) else {
+                self.damaged.push(format!("layout {:016x} is not in the dictionary", key.layout.0));
+                continue;
+            };
+            let of_layout = self.layouts.entry(key.layout).or_insert_with(|| LayoutHistory {
+                layout: layout.clone(),
+                opening: Totals::default(),
+                windows: BTreeMap::new(),
+            });
+            if let Err(damage) = add(of_layout, value) {
+                let (group, stretch) = (key.group, key.stretch_ms);
+                self.damaged.push(format!("group {group}, stretch {stretch}, commit {id}: {damage}"));
+            }
+        }
+    }
+}
+
+pub(crate) fn damaged_row(dir: &str, family: FamilyId, key: &[u8], damage: Damaged) -> DiskError {
+    let name = family::NAMES[family];
+    let hex: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+    let reason = format!("row {hex}: {damage}");
+    DiskError::new(ErrorKind::Corrupt, format!("{dir}/{name}"), "reading", reason)
+}
+
+pub(crate) fn all_of(prefix: Vec<u8>) -> KeyRange {
+    let end = after_prefix(&prefix);
+    (prefix, end)
+}
+
+fn ranges<I: Copy>(ids: &[I], range: impl Fn(I) -> KeyRange) -> Vec<KeyRange> {
+    ids.iter().map(|id| range(*id)).collect()
+}
