@@ -1,0 +1,40 @@
+//! The edge: takes spans, keeps what they add in its journal, seals windows, ships slices.
+//!
+//! ```text
+//! receivers ─▶ ingest: fold ─▶ ┌ sequencer, the one owner of the journal ┐ ─▶ lanes, one a shard
+//!                  ◀── answer ─┤ append ▸ sync ▸ merge ▸ answer           │        │ offer
+//!                              │ window end + grace: seal ▸ sync ▸ take   │ ◀──────┘ answered
+//!                              └ all slices answered: settle ▸ trim       ┘
+//! ```
+//!
+//! A request is answered when its record is on disk (law 3). Everything after that derives from the
+//! journal in its order: which content a seal takes, what its slices hold and how they are numbered. So
+//! a restart offers the same slices under the same names, and the shards count each once.
+//!
+//! - [`Edge`] opens the journal and runs; [`EdgeHandle`] is what receivers hold.
+//! - [`Shards`] is the seam to the core.
+//! - `windows` and `ledger` are the cores without IO.
+//! - `receivers` (a feature) speaks OTLP over gRPC and HTTP.
+//!
+//! Not here yet: the retry of a request is counted again, since fingerprints are kept but not looked
+//! up; an outbox that outlasts a long absence of the core.
+
+mod clock;
+mod edge;
+mod identity;
+mod ingest;
+mod lane;
+mod ledger;
+mod metrics;
+mod record;
+#[cfg(feature = "receivers")]
+pub mod receivers;
+mod sequencer;
+mod shards;
+mod windows;
+
+pub use clock::Clock;
+pub use edge::{Edge, EdgeError, Fresh, Options};
+pub use ingest::{EdgeHandle, Refusal, Sample, TraceAnswer, TraceRequest};
+pub use metrics::EdgeMetrics;
+pub use shards::Shards;

@@ -1,0 +1,89 @@
+//! What an edge counts. An edge's own: two edges in one process share none of it.
+
+use tributary_proto::{Counter, Gauge, Metric};
+
+#[derive(Debug, Default)]
+pub struct EdgeMetrics {
+    pub requests_accepted: Counter,
+    pub spans_accepted: Counter,
+    pub spans_late: Counter,
+    pub spans_future: Counter,
+    /// Requests that were refused, by reason.
+    pub refused_bad_data: Counter,
+    pub refused_too_large: Counter,
+    pub refused_content_type: Counter,
+    pub refused_encoding: Counter,
+    pub refused_method: Counter,
+    pub refused_unknown_path: Counter,
+    pub refused_slow: Counter,
+    pub refused_overload: Counter,
+    pub refused_journal: Counter,
+    /// Signals that are not taken, by number of points or records.
+    pub rejected_data_points: Counter,
+    pub rejected_log_records: Counter,
+    pub seals: Counter,
+    pub slices_answered: Counter,
+    pub slices_refused: Counter,
+    pub offers_retried: Counter,
+    pub journal_records: Counter,
+    pub journal_syncs: Counter,
+    pub journal_failures: Counter,
+    pub journal_bytes: Gauge,
+    pub unsettled_seals: Gauge,
+}
+
+impl EdgeMetrics {
+    pub fn collect(&self) -> Vec<Metric> {
+        const REFUSED: &str = "tributary_edge_requests_refused_total";
+        const REFUSED_HELP: &str = "Requests refused whole, by reason.";
+        const DROPPED: &str = "tributary_edge_spans_dropped_total";
+        const DROPPED_HELP: &str = "Spans left out of accepted requests, by reason.";
+        const REJECTED: &str = "tributary_edge_items_rejected_total";
+        const REJECTED_HELP: &str = "Items of signals that are not taken, by signal.";
+        let refused = |counter: &Counter, reason| {
+            counter.labelled(REFUSED, REFUSED_HELP, &[("reason", reason)])
+        };
+        vec![
+            self.requests_accepted.metric(
+                "tributary_edge_requests_accepted_total",
+                "Trace requests acknowledged.",
+            ),
+            self.spans_accepted.metric("tributary_edge_spans_accepted_total", "Spans counted."),
+            self.spans_late.labelled(DROPPED, DROPPED_HELP, &[("reason", "late")]),
+            self.spans_future.labelled(DROPPED, DROPPED_HELP, &[("reason", "future")]),
+            refused(&self.refused_bad_data, "bad_data"),
+            refused(&self.refused_too_large, "too_large"),
+            refused(&self.refused_content_type, "content_type"),
+            refused(&self.refused_encoding, "encoding"),
+            refused(&self.refused_method, "method"),
+            refused(&self.refused_unknown_path, "unknown_path"),
+            refused(&self.refused_slow, "slow"),
+            refused(&self.refused_overload, "overload"),
+            refused(&self.refused_journal, "journal"),
+            self.rejected_data_points.labelled(REJECTED, REJECTED_HELP, &[("signal", "metrics")]),
+            self.rejected_log_records.labelled(REJECTED, REJECTED_HELP, &[("signal", "logs")]),
+            self.seals.metric("tributary_edge_seals_total", "Seals written to the journal."),
+            self.slices_answered
+                .metric("tributary_edge_slices_answered_total", "Slices that shards have on disk."),
+            self.slices_refused.metric(
+                "tributary_edge_slices_refused_total",
+                "Slices that a shard will never take: forked, closed or malformed.",
+            ),
+            self.offers_retried
+                .metric("tributary_edge_offers_retried_total", "Offers that got no answer."),
+            self.journal_records
+                .metric("tributary_edge_journal_records_total", "Records made durable."),
+            self.journal_syncs
+                .metric("tributary_edge_journal_syncs_total", "Syncs that made them so."),
+            self.journal_failures.metric(
+                "tributary_edge_journal_failures_total",
+                "Batches that could not be made durable.",
+            ),
+            self.journal_bytes.metric("tributary_edge_journal_bytes", "Size of the journal."),
+            self.unsettled_seals.metric(
+                "tributary_edge_unsettled_seals",
+                "Seals whose slices are not all answered yet.",
+            ),
+        ]
+    }
+}

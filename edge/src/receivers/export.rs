@@ -1,0 +1,128 @@
+//! What is done with a body once it is there, whichever protocol brought it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tributary_spanmetrics::{Encoding, Tenant};
+
+use super::Options;
+use super::answer::{Answer, Partial};
+use super::body::{Coding, Held, Unpacker};
+use super::count;
+use super::fault::Fault;
+use crate::ingest::{EdgeHandle, TraceAnswer, TraceRequest};
+use crate::metrics::EdgeMetrics;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Signal {
+    Traces,
+    Metrics,
+    Logs,
+}
+
+impl Signal {
+    pub(crate) fn of_grpc_path(path: &str) -> Option<Self> {
+        match path {
+            "/opentelemetry.proto.collector.trace.v1.TraceService/Export" => Some(Signal::Traces),
+            "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export" => {
+                Some(Signal::Metrics)
+            }
+            "/opentelemetry.proto.collector.logs.v1.LogsService/Export" => Some(Signal::Logs),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn of_http_path(path: &str) -> Option<Self> {
+        match path {
+            "/v1/traces" => Some(Signal::Traces),
+            "/v1/metrics" => Some(Signal::Metrics),
+            "/v1/logs" => Some(Signal::Logs),
+            _ => None,
+        }
+    }
+}
+
+pub(crate) struct Exporter {
+    handle: EdgeHandle,
+    options: Options,
+    /// A permit for each byte that bodies may hold.
+    room: Arc<Semaphore>,
+}
+
+impl Exporter {
+    pub(crate) fn new(handle: EdgeHandle, options: Options) -> Self {
+        let room = Arc::new(Semaphore::new(options.held_bytes.min(Semaphore::MAX_PERMITS)));
+        Exporter { handle, options, room }
+    }
+
+    pub(crate) fn options(&self) -> &Options {
+        &self.options
+    }
+
+    pub(crate) fn metrics(&self) -> &EdgeMetrics {
+        self.handle.metrics()
+    }
+
+    pub(crate) fn unpacker(&self, coding: Coding) -> Unpacker {
+        Unpacker::new(coding, self.options.request_bytes, &self.room)
+    }
+
+    pub(crate) async fn export(
+        &self,
+        signal: Signal,
+        tenant: Tenant,
+        encoding: Encoding,
+        body: Held,
+    ) -> Result<Answer, Fault> {
+        // The share is given back when the body is no longer needed: at the answer.
+        let Held { bytes, share: _share } = body;
+        let partial = match signal {
+            Signal::Traces => {
+                let request = TraceRequest { tenant, encoding, body: bytes };
+                self.left_out(&self.handle.ingest(request).await?)
+            }
+            Signal::Metrics => {
+                let rejected = count::data_points(&bytes, encoding)?;
+                self.metrics().rejected_data_points.add(rejected);
+                not_taken(rejected, "metrics")
+            }
+            Signal::Logs => {
+                let rejected = count::log_records(&bytes, encoding)?;
+                self.metrics().rejected_log_records.add(rejected);
+                not_taken(rejected, "logs")
+            }
+        };
+        Ok(Answer { signal, partial })
+    }
+
+    fn left_out(&self, answer: &TraceAnswer) -> Option<Partial> {
+        let TraceAnswer { late, future, .. } = *answer;
+        let config = &self.handle.config;
+        let late_text = || format!("{late} ended more than {} ago", text(config.lateness));
+        let future_text = || format!("{future} end more than {} from now", text(config.future));
+        let reason = match (late, future) {
+            (0, 0) => return None,
+            (_, 0) => late_text(),
+            (0, _) => future_text(),
+            _ => format!("{}, {}", late_text(), future_text()),
+        };
+        let message = format!("spans left out by the time of their end: {reason}");
+        Some(Partial { rejected: late + future, message })
+    }
+}
+
+fn not_taken(rejected: u64, what: &str) -> Option<Partial> {
+    let message = format!("this build takes traces only: send {what} elsewhere");
+    (rejected > 0).then_some(Partial { rejected, message })
+}
+
+/// A limit in its largest whole unit: `30 d`, `10 min`.
+fn text(limit: Duration) -> String {
+    let seconds = limit.as_secs();
+    let units = [(86_400, "d"), (3_600, "h"), (60, "min")];
+    let whole =
+        units.into_iter().find(|(unit, _)| seconds >= *unit && seconds.is_multiple_of(*unit));
+    let (unit, name) = whole.unwrap_or((1, "s"));
+    format!("{} {name}", seconds / unit)
+}

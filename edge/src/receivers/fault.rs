@@ -1,0 +1,126 @@
+//! Why a request is refused: its gRPC code, its HTTP status and its counter, by one table.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use thiserror::Error;
+use tonic::Code;
+
+use crate::ingest::Refusal;
+use crate::metrics::EdgeMetrics;
+
+/// Messages repeat nothing that the client sent: it may be as large as a head is allowed to be.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub(crate) enum Fault {
+    #[error("{0}")]
+    BadData(String),
+    #[error(
+        "the request is larger than {limit_bytes} bytes, as sent or decompressed: \
+         send it in smaller parts"
+    )]
+    TooLarge { limit_bytes: usize },
+    #[error("the content type is not taken: send {0}")]
+    ContentType(&'static str),
+    #[error("the compression is not taken: send gzip or none")]
+    Encoding,
+    #[error("the method is not taken: send POST")]
+    Method,
+    #[error("nothing is served under this name: {0}")]
+    UnknownPath(&'static str),
+    #[error("the edge holds as many bytes of requests as it may; try again")]
+    Busy,
+    #[error("the request did not come whole within {limit:?}; try again")]
+    Slow { limit: Duration },
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+}
+
+impl Fault {
+    /// The request may count when it is sent again as it is.
+    pub(crate) fn is_retryable(&self) -> bool {
+        match self {
+            Fault::Busy | Fault::Slow { .. } => true,
+            Fault::Refused(refusal) => refusal.is_retryable(),
+            _ => false,
+        }
+    }
+
+    /// OTLP's clients send again on UNAVAILABLE and DEADLINE_EXCEEDED, and on none of the others here.
+    pub(crate) fn code(&self) -> Code {
+        match self {
+            Fault::TooLarge { .. } => Code::ResourceExhausted,
+            Fault::Encoding | Fault::Method | Fault::UnknownPath(_) => Code::Unimplemented,
+            Fault::Slow { .. } => Code::DeadlineExceeded,
+            _ if self.is_retryable() => Code::Unavailable,
+            _ => Code::InvalidArgument,
+        }
+    }
+
+    pub(crate) fn http_status(&self) -> StatusCode {
+        match self {
+            Fault::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Fault::ContentType(_) | Fault::Encoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Fault::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Fault::UnknownPath(_) => StatusCode::NOT_FOUND,
+            Fault::Slow { .. } => StatusCode::REQUEST_TIMEOUT,
+            _ if self.is_retryable() => StatusCode::SERVICE_UNAVAILABLE,
+            _ => StatusCode::BAD_REQUEST,
+        }
+    }
+
+    pub(crate) fn count(&self, metrics: &EdgeMetrics) {
+        let counter = match self {
+            Fault::BadData(_) => &metrics.refused_bad_data,
+            Fault::TooLarge { .. } => &metrics.refused_too_large,
+            Fault::ContentType(_) => &metrics.refused_content_type,
+            Fault::Encoding => &metrics.refused_encoding,
+            Fault::Method => &metrics.refused_method,
+            Fault::UnknownPath(_) => &metrics.refused_unknown_path,
+            Fault::Busy => &metrics.refused_overload,
+            Fault::Slow { .. } => &metrics.refused_slow,
+            // The ingest has counted it.
+            Fault::Refused(_) => return,
+        };
+        counter.add(1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_sent_again_says_so_in_both_protocols() {
+        let overload = Fault::Refused(Refusal::Overload { waiting_bytes: 7 });
+        let journal = Fault::Refused(Refusal::Journal("disk full".into()));
+        for fault in [overload, journal, Fault::Refused(Refusal::Stopping), Fault::Busy] {
+            assert!(fault.is_retryable(), "{fault}");
+            assert_eq!(fault.code(), Code::Unavailable, "{fault}");
+            assert_eq!(fault.http_status(), StatusCode::SERVICE_UNAVAILABLE, "{fault}");
+        }
+    }
+
+    #[test]
+    fn what_will_never_count_is_not_sent_again() {
+        for fault in [
+            Fault::BadData("broken".into()),
+            Fault::TooLarge { limit_bytes: 1 },
+            Fault::ContentType("x"),
+            Fault::Encoding,
+            Fault::Method,
+            Fault::UnknownPath("x"),
+        ] {
+            assert!(!fault.is_retryable(), "{fault}");
+            assert!(fault.http_status().is_client_error(), "{fault}");
+            let sent_again_by_clients = [
+                Code::Cancelled,
+                Code::DeadlineExceeded,
+                Code::Aborted,
+                Code::OutOfRange,
+                Code::Unavailable,
+                Code::DataLoss,
+            ];
+            assert!(!sent_again_by_clients.contains(&fault.code()), "{fault}");
+        }
+    }
+}

@@ -1,0 +1,246 @@
+use std::time::Duration;
+
+use opentelemetry_proto::tonic::collector::logs::v1::{
+    ExportLogsServiceRequest, logs_service_client::LogsServiceClient,
+};
+use opentelemetry_proto::tonic::collector::metrics::v1::{
+    ExportMetricsServiceRequest, metrics_service_client::MetricsServiceClient,
+};
+use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::TraceServiceClient;
+use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
+use opentelemetry_proto::tonic::metrics::v1::{
+    Gauge, Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics, metric,
+};
+use prost::Message;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tonic::Code;
+use tonic::codec::CompressionEncoding;
+
+use super::super::Options;
+use super::super::testing::{
+    FUTURE_S, LATE_S, LOGS, METRICS, Rig, TRACES, call, channel, frame, gzip, head, send, spans,
+};
+use crate::edge::Options as EdgeOptions;
+
+fn small() -> Options {
+    Options { request_bytes: 1 << 20, held_bytes: 4 << 20, ..Options::default() }
+}
+
+#[tokio::test]
+async fn spans_are_taken_and_full_success_leaves_partial_success_unset() {
+    let rig = Rig::start(Options::default()).await;
+    let mut client = TraceServiceClient::new(channel(rig.grpc).await);
+    let response = client.export(spans(&[0, 1, 2])).await.unwrap().into_inner();
+    assert_eq!(response.partial_success, None);
+    assert_eq!(rig.metrics().spans_accepted.get(), 3);
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn gzip_is_taken_by_the_client_that_offers_it_both_ways() {
+    let rig = Rig::start(Options::default()).await;
+    let mut client = TraceServiceClient::new(channel(rig.grpc).await)
+        .send_compressed(CompressionEncoding::Gzip)
+        .accept_compressed(CompressionEncoding::Gzip);
+    client.export(spans(&[0; 2000])).await.unwrap();
+    assert_eq!(rig.metrics().spans_accepted.get(), 2000);
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn any_credential_and_any_metadata_are_taken() {
+    let rig = Rig::start(Options::default()).await;
+    let headers = [
+        ("x-api-key", "placeholder_api_key"),
+        ("authorization", "Basic eDp5"),
+        ("grpc-timeout", "10S"),
+        ("content-type", "application/grpc+proto"),
+    ];
+    let called = call(rig.grpc, TRACES, &headers, frame(0, &spans(&[0]).encode_to_vec())).await;
+    assert_eq!((called.code, called.body.to_vec()), (Some(0), frame(0, &[])));
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn spans_left_out_are_told_with_their_limits() {
+    let rig = Rig::start(Options::default()).await;
+    let mut client = TraceServiceClient::new(channel(rig.grpc).await);
+    let request = spans(&[0, LATE_S, LATE_S, FUTURE_S]);
+    let partial = client.export(request).await.unwrap().into_inner().partial_success.unwrap();
+    assert_eq!(partial.rejected_spans, 3);
+    assert_eq!(
+        partial.error_message,
+        "spans left out by the time of their end: 2 ended more than 30 d ago, \
+         1 end more than 10 min from now"
+    );
+    assert_eq!(rig.metrics().spans_accepted.get(), 1);
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn an_empty_request_succeeds() {
+    let rig = Rig::start(Options::default()).await;
+    for (path, message) in [(TRACES, vec![]), (METRICS, vec![]), (LOGS, vec![])] {
+        let called = call(rig.grpc, path, &[], frame(0, &message)).await;
+        assert_eq!((called.code, called.body.to_vec()), (Some(0), frame(0, &[])), "{path}");
+    }
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn metrics_and_logs_are_answered_with_all_of_them_rejected() {
+    let rig = Rig::start(Options::default()).await;
+    let data_points = vec![NumberDataPoint::default(); 3];
+    let data = Some(metric::Data::Gauge(Gauge { data_points }));
+    let scope =
+        ScopeMetrics { metrics: vec![Metric { data, ..Default::default() }], ..Default::default() };
+    let resource = ResourceMetrics { scope_metrics: vec![scope], ..Default::default() };
+    let request = ExportMetricsServiceRequest { resource_metrics: vec![resource] };
+    let mut client = MetricsServiceClient::new(channel(rig.grpc).await);
+    let partial = client.export(request).await.unwrap().into_inner().partial_success.unwrap();
+    assert_eq!(partial.rejected_data_points, 3);
+    assert!(partial.error_message.contains("takes traces only"), "{}", partial.error_message);
+
+    let scope = ScopeLogs { log_records: vec![LogRecord::default(); 2], ..Default::default() };
+    let resource = ResourceLogs { scope_logs: vec![scope], ..Default::default() };
+    let request = ExportLogsServiceRequest { resource_logs: vec![resource] };
+    let mut client = LogsServiceClient::new(channel(rig.grpc).await);
+    let partial = client.export(request).await.unwrap().into_inner().partial_success.unwrap();
+    assert_eq!(partial.rejected_log_records, 2);
+    assert!(partial.error_message.contains("takes traces only"), "{}", partial.error_message);
+
+    assert_eq!(rig.metrics().rejected_data_points.get(), 3);
+    assert_eq!(rig.metrics().rejected_log_records.get(), 2);
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn broken_messages_and_broken_calls_are_invalid_arguments() {
+    let rig = Rig::start(small()).await;
+    let whole = spans(&[0]).encode_to_vec();
+    let gzipped = gzip(&whole);
+    let one_byte_wrong = {
+        let mut bytes = gzipped.clone();
+        let checksum = bytes.len() - 6;
+        bytes[checksum] ^= 1;
+        bytes
+    };
+    let cases: Vec<(&str, Vec<u8>)> = vec![
+        (TRACES, frame(0, b"\xff\xff\xff")),
+        (METRICS, frame(0, b"\xff\xff\xff")),
+        (LOGS, frame(0, b"\x0a\x05\x12")),
+        (TRACES, frame(0, &whole[..whole.len() - 1])),
+        (TRACES, vec![]),
+        (TRACES, frame(0, &whole)[..10].to_vec()),
+        (TRACES, [frame(0, &whole), frame(0, &whole)].concat()),
+        (TRACES, frame(2, &whole)),
+        (TRACES, frame(1, b"not gzip")),
+        (TRACES, frame(1, &gzipped[..gzipped.len() - 1])),
+        (TRACES, frame(1, &one_byte_wrong)),
+        (TRACES, frame(1, &[])),
+    ];
+    let count = cases.len() as u64;
+    for (path, body) in cases {
+        let called = call(rig.grpc, path, &[("grpc-encoding", "gzip")], body.clone()).await;
+        assert_eq!(called.code, Some(Code::InvalidArgument as i32), "{body:?}");
+        assert!(!called.message.is_empty());
+    }
+    assert_eq!(rig.metrics().refused_bad_data.get(), count);
+    assert_eq!(rig.metrics().spans_accepted.get(), 0);
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_message_above_the_limit_is_resource_exhausted_sent_or_inflated() {
+    let rig = Rig::start(small()).await;
+    let zeros = vec![0; (1 << 20) + 1];
+    let plain = call(rig.grpc, TRACES, &[], frame(0, &zeros)).await;
+    let bomb = frame(1, &gzip(&vec![0; 64 << 20]));
+    let bomb = call(rig.grpc, TRACES, &[("grpc-encoding", "gzip")], bomb).await;
+    for called in [plain, bomb] {
+        assert_eq!(called.code, Some(Code::ResourceExhausted as i32), "{called:?}");
+    }
+    assert_eq!(rig.metrics().refused_too_large.get(), 2);
+    let mut client = TraceServiceClient::new(channel(rig.grpc).await);
+    client.export(spans(&[0])).await.expect("the edge still takes spans");
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn an_unknown_method_and_an_unknown_compression_are_unimplemented() {
+    let rig = Rig::start(small()).await;
+    let called = call(rig.grpc, "/grpc.health.v1.Health/Check", &[], frame(0, &[])).await;
+    assert_eq!(called.code, Some(Code::Unimplemented as i32));
+    assert_eq!(rig.metrics().refused_unknown_path.get(), 1);
+    let snappy = [("grpc-encoding", "snappy")];
+    let called = call(rig.grpc, TRACES, &snappy, frame(1, &[])).await;
+    assert_eq!(called.code, Some(Code::Unimplemented as i32));
+    assert_eq!(called.headers["grpc-accept-encoding"], "identity,gzip");
+    assert_eq!(rig.metrics().refused_encoding.get(), 1);
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_no_grpc_is_told_where_to_go() {
+    let rig = Rig::start(small()).await;
+    let json = [("content-type", "application/json")];
+    let reply = send(rig.grpc, "POST /v1/traces", &json, b"{}").await;
+    assert_eq!(reply.status, 415);
+    assert!(String::from_utf8_lossy(&reply.body).contains("OTLP/HTTP"), "{reply:?}");
+    let called = call(rig.grpc, TRACES, &json, frame(0, &[])).await;
+    assert_eq!(called.http, 415);
+    assert_eq!(rig.metrics().refused_content_type.get(), 2);
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_busy_or_stopping_edge_is_unavailable() {
+    let edge = EdgeOptions { queue_bytes: 1, ..EdgeOptions::default() };
+    let mut rig = Rig::start_without_edge(small(), edge).await;
+    let mut client = TraceServiceClient::new(channel(rig.grpc).await);
+    let mut other = client.clone();
+    let waits = tokio::spawn(async move { other.export(spans(&[0])).await });
+    let refused = loop {
+        // Whichever of the two comes first waits; with the queue full every other is refused.
+        let sent = tokio::time::timeout(Duration::from_millis(50), client.export(spans(&[0])));
+        if let Ok(answered) = sent.await {
+            break answered.unwrap_err();
+        }
+    };
+    assert_eq!(refused.code(), Code::Unavailable);
+    assert!(refused.message().contains("try again"), "{refused}");
+    assert!(rig.metrics().refused_overload.get() >= 1);
+    rig.lose_edge();
+    let refused = client.export(spans(&[0])).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unavailable);
+    waits.await.unwrap().unwrap_err();
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_body_that_finds_no_room_is_unavailable() {
+    let options = Options { held_bytes: 8 << 10, ..small() };
+    let rig = Rig::start(options).await;
+    let big = frame(0, &spans(&[0; 1000]).encode_to_vec());
+    let called = call(rig.grpc, TRACES, &[], big).await;
+    assert_eq!(called.code, Some(Code::Unavailable as i32));
+    assert_eq!(rig.metrics().refused_overload.get(), 1);
+    let little = frame(0, &spans(&[0]).encode_to_vec());
+    assert_eq!(call(rig.grpc, TRACES, &[], little).await.code, Some(0));
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_call_that_never_ends_is_given_up() {
+    let options = Options { read_timeout: Duration::from_millis(50), ..small() };
+    let rig = Rig::start(options).await;
+    // HTTP/1 will do: both ports take both, and only the body's end matters.
+    let mut stream = TcpStream::connect(rig.grpc).await.unwrap();
+    let grpc = [("content-type", "application/grpc")];
+    stream.write_all(&head(&format!("POST {TRACES}"), &grpc, 100)).await.unwrap();
+    let reply = super::super::testing::reply(stream).await;
+    assert_eq!(reply.header("grpc-status"), Some("4"));
+    assert_eq!(rig.metrics().refused_slow.get(), 1);
+    rig.stop().await;
+}

@@ -1,0 +1,286 @@
+use std::time::{Duration, Instant};
+
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
+use prost::Message;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tonic::Code;
+
+use super::super::Options;
+use super::super::testing::{FUTURE_S, LATE_S, Reply, Rig, gzip, head, reply, send, spans};
+use super::RpcStatus;
+use crate::edge::Options as EdgeOptions;
+
+const PROTOBUF: (&str, &str) = ("Content-Type", "application/x-protobuf");
+const JSON: (&str, &str) = ("Content-Type", "application/json");
+const GZIP: (&str, &str) = ("Content-Encoding", "gzip");
+
+fn small() -> Options {
+    Options { request_bytes: 1 << 20, held_bytes: 4 << 20, ..Options::default() }
+}
+
+/// The `Status` of a refusal, in the type that the reply says it has.
+fn status(reply: &Reply) -> (i32, String) {
+    match reply.header("content-type") {
+        Some("application/x-protobuf") => {
+            let RpcStatus { code, message } = RpcStatus::decode(reply.body.as_slice()).unwrap();
+            (code, message)
+        }
+        Some("application/json") => {
+            let status: Value = serde_json::from_slice(&reply.body).unwrap();
+            let code = status["code"].as_i64().unwrap();
+            (code as i32, status["message"].as_str().unwrap().into())
+        }
+        other => panic!("a refusal of type {other:?}"),
+    }
+}
+
+fn assert_refused(reply: &Reply, http: u16, code: Code, content_type: &str) {
+    assert_eq!(reply.status, http, "{reply:?}");
+    assert_eq!(reply.header("content-type"), Some(content_type), "{reply:?}");
+    let (found, message) = status(reply);
+    assert_eq!(found, code as i32);
+    assert!(!message.is_empty());
+}
+
+#[tokio::test]
+async fn protobuf_is_answered_in_protobuf_and_json_in_json() {
+    let rig = Rig::start(Options::default()).await;
+    let request = spans(&[0, 1]);
+    let reply = send(rig.http, "POST /v1/traces", &[PROTOBUF], &request.encode_to_vec()).await;
+    assert_eq!((reply.status, reply.header("content-type")), (200, Some(PROTOBUF.1)));
+    let response = ExportTraceServiceResponse::decode(reply.body.as_slice()).unwrap();
+    assert_eq!(response.partial_success, None);
+
+    let json = serde_json::to_vec(&request).unwrap();
+    let with_charset = ("content-type", "Application/JSON; charset=utf-8");
+    let reply = send(rig.http, "POST /v1/traces", &[with_charset], &json).await;
+    assert_eq!((reply.status, reply.header("content-type")), (200, Some(JSON.1)));
+    assert_eq!(reply.body, b"{}");
+    assert_eq!(rig.metrics().spans_accepted.get(), 4);
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn gzip_is_taken_whole_or_in_members_and_any_credential_too() {
+    let rig = Rig::start(Options::default()).await;
+    let body = spans(&[0; 500]).encode_to_vec();
+    let (first, second) = body.split_at(body.len() / 3);
+    let key = ("X-API-Key", "placeholder_api_key");
+    for gzipped in [gzip(&body), [gzip(first), gzip(second)].concat()] {
+        let reply = send(rig.http, "POST /v1/traces", &[PROTOBUF, GZIP, key], &gzipped).await;
+        assert_eq!(reply.status, 200, "{reply:?}");
+    }
+    let plain = [PROTOBUF, ("Content-Encoding", "identity"), ("Authorization", "Basic eDp5")];
+    let reply = send(rig.http, "POST /v1/traces", &plain, &body).await;
+    assert_eq!(reply.status, 200, "{reply:?}");
+    assert_eq!(rig.metrics().spans_accepted.get(), 1500);
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn spans_left_out_are_told_in_the_requests_type() {
+    let rig = Rig::start(Options::default()).await;
+    let request = spans(&[0, LATE_S, FUTURE_S]);
+    let reply = send(rig.http, "POST /v1/traces", &[PROTOBUF], &request.encode_to_vec()).await;
+    let response = ExportTraceServiceResponse::decode(reply.body.as_slice()).unwrap();
+    assert_eq!(response.partial_success.unwrap().rejected_spans, 2);
+
+    let json = serde_json::to_vec(&request).unwrap();
+    let reply = send(rig.http, "POST /v1/traces", &[JSON], &json).await;
+    let partial = &serde_json::from_slice::<Value>(&reply.body).unwrap()["partialSuccess"];
+    assert_eq!(partial["rejectedSpans"], "2");
+    let message = "spans left out by the time of their end: 1 ended more than 30 d ago, \
+                   1 end more than 10 min from now";
+    assert_eq!(partial["errorMessage"], message);
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn metrics_and_logs_are_answered_with_all_of_them_rejected() {
+    let rig = Rig::start(Options::default()).await;
+    let metrics = br#"{"resourceMetrics":[{"scopeMetrics":[{"metrics":[
+        {"name":"a","sum":{"dataPoints":[{"asInt":"1"},{"asInt":"2"}]}},
+        {"name":"b","summary":{"dataPoints":[{}]}}]}]}]}"#;
+    let reply = send(rig.http, "POST /v1/metrics", &[JSON], metrics).await;
+    assert_eq!(reply.status, 200, "{reply:?}");
+    let partial = &serde_json::from_slice::<Value>(&reply.body).unwrap()["partialSuccess"];
+    let message = "this build takes traces only: send metrics elsewhere";
+    assert_eq!(*partial, json!({ "rejectedDataPoints": "3", "errorMessage": message }));
+
+    let logs = br#"{"resourceLogs":[{"scopeLogs":[{"logRecords":[{},{"body":{}}]}]}]}"#;
+    let reply = send(rig.http, "POST /v1/logs", &[JSON], logs).await;
+    let partial = &serde_json::from_slice::<Value>(&reply.body).unwrap()["partialSuccess"];
+    assert_eq!(partial["rejectedLogRecords"], "2");
+    assert_eq!(rig.metrics().rejected_data_points.get(), 3);
+    assert_eq!(rig.metrics().rejected_log_records.get(), 2);
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_broken_body_is_a_400_in_the_requests_type() {
+    let rig = Rig::start(small()).await;
+    for path in ["POST /v1/traces", "POST /v1/metrics", "POST /v1/logs"] {
+        let reply = send(rig.http, path, &[PROTOBUF], b"\x0a\xff").await;
+        assert_refused(&reply, 400, Code::InvalidArgument, PROTOBUF.1);
+        let reply = send(rig.http, path, &[JSON], b"{\"resource").await;
+        assert_refused(&reply, 400, Code::InvalidArgument, JSON.1);
+    }
+    let reply = send(rig.http, "POST /v1/traces", &[PROTOBUF, GZIP], b"not gzip").await;
+    assert_refused(&reply, 400, Code::InvalidArgument, PROTOBUF.1);
+    assert_eq!(rig.metrics().refused_bad_data.get(), 7);
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn another_type_or_compression_is_a_415() {
+    let rig = Rig::start(small()).await;
+    for headers in [&[("Content-Type", "text/plain")][..], &[]] {
+        let reply = send(rig.http, "POST /v1/traces", headers, b"{}").await;
+        assert_refused(&reply, 415, Code::InvalidArgument, JSON.1);
+    }
+    assert_eq!(rig.metrics().refused_content_type.get(), 2);
+    let brotli = [PROTOBUF, ("Content-Encoding", "br")];
+    let reply = send(rig.http, "POST /v1/traces", &brotli, b"{}").await;
+    assert_refused(&reply, 415, Code::Unimplemented, PROTOBUF.1);
+    assert_eq!(reply.header("accept-encoding"), Some("gzip"));
+    assert_eq!(rig.metrics().refused_encoding.get(), 1);
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn another_method_is_a_405_and_another_path_a_404() {
+    let rig = Rig::start(small()).await;
+    let reply = send(rig.http, "GET /v1/traces", &[], b"").await;
+    assert_refused(&reply, 405, Code::Unimplemented, JSON.1);
+    assert_eq!(reply.header("allow"), Some("POST"));
+    assert_eq!(rig.metrics().refused_method.get(), 1);
+    let reply = send(rig.http, "POST /v1/trace", &[PROTOBUF], b"").await;
+    assert_refused(&reply, 404, Code::Unimplemented, PROTOBUF.1);
+    assert_eq!(rig.metrics().refused_unknown_path.get(), 1);
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_body_above_the_limit_is_a_413_sent_or_inflated_and_spans_are_still_taken() {
+    let rig = Rig::start(small()).await;
+    let began = Instant::now();
+    let zeros = vec![0; (1 << 20) + 1];
+    let declared = send(rig.http, "POST /v1/traces", &[PROTOBUF], &zeros).await;
+    let bomb = gzip(&vec![0; 64 << 20]);
+    let bomb = send(rig.http, "POST /v1/traces", &[JSON, GZIP], &bomb).await;
+    assert_refused(&declared, 413, Code::ResourceExhausted, PROTOBUF.1);
+    assert_refused(&bomb, 413, Code::ResourceExhausted, JSON.1);
+    assert_eq!(rig.metrics().refused_too_large.get(), 2);
+    assert!(began.elapsed() < Duration::from_secs(10));
+    let whole = spans(&[0]).encode_to_vec();
+    assert_eq!(send(rig.http, "POST /v1/traces", &[PROTOBUF], &whole).await.status, 200);
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_that_asks_first_is_refused_before_it_sends() {
+    let rig = Rig::start(small()).await;
+    let mut stream = TcpStream::connect(rig.http).await.unwrap();
+    let asks = [PROTOBUF, ("Expect", "100-continue")];
+    stream.write_all(&head("POST /v1/traces", &asks, 2 << 20)).await.unwrap();
+    assert_refused(&reply(stream).await, 413, Code::ResourceExhausted, PROTOBUF.1);
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn an_upload_that_stalls_is_given_up() {
+    let options = Options { read_timeout: Duration::from_millis(50), ..small() };
+    let rig = Rig::start(options).await;
+    let mut stream = TcpStream::connect(rig.http).await.unwrap();
+    stream.write_all(&head("POST /v1/traces", &[JSON], 10)).await.unwrap();
+    stream.write_all(b"{").await.unwrap();
+    assert_refused(&reply(stream).await, 408, Code::DeadlineExceeded, JSON.1);
+    assert_eq!(rig.metrics().refused_slow.get(), 1);
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn overload_is_a_503_with_the_time_to_try_again() {
+    let edge = EdgeOptions { queue_bytes: 1, ..EdgeOptions::default() };
+    let mut rig = Rig::start_without_edge(small(), edge).await;
+    let at = rig.http;
+    let whole = spans(&[0]).encode_to_vec();
+    let body = whole.clone();
+    let waits = tokio::spawn(async move {
+        // Sent until it is the one that waits.
+        loop {
+            let reply = send(at, "POST /v1/traces", &[PROTOBUF], &body).await;
+            if status(&reply).1.contains("stopping") {
+                return reply;
+            }
+        }
+    });
+    let refused = loop {
+        let sent = send(at, "POST /v1/traces", &[PROTOBUF], &whole);
+        if let Ok(reply) = tokio::time::timeout(Duration::from_millis(50), sent).await {
+            break reply;
+        }
+    };
+    assert_refused(&refused, 503, Code::Unavailable, PROTOBUF.1);
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    rig.lose_edge();
+    assert_refused(&waits.await.unwrap(), 503, Code::Unavailable, PROTOBUF.1);
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn bodies_of_all_connections_share_one_bound() {
+    let options = Options { held_bytes: 8 << 10, ..small() };
+    let rig = Rig::start(options).await;
+    let mut slow = TcpStream::connect(rig.http).await.unwrap();
+    slow.write_all(&head("POST /v1/traces", &[JSON], 7 << 10)).await.unwrap();
+    slow.write_all(&vec![b' '; 6 << 10]).await.unwrap();
+    let refused = loop {
+        let little = send(rig.http, "POST /v1/traces", &[JSON], b"{}").await;
+        if little.status != 200 {
+            break little;
+        }
+    };
+    assert_refused(&refused, 503, Code::Unavailable, JSON.1);
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    drop(slow);
+    while send(rig.http, "POST /v1/traces", &[JSON], b"{}").await.status != 200 {}
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn shutdown_finishes_what_is_in_flight_and_cuts_what_does_not_end() {
+    let rig = Rig::start(Options { grace: Duration::from_millis(300), ..small() }).await;
+    let body = spans(&[0]).encode_to_vec();
+    let mut idle = TcpStream::connect(rig.http).await.unwrap();
+    idle.write_all(b"POST /v1/none HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n")
+        .await
+        .unwrap();
+    idle.read_u8().await.unwrap();
+    let mut ends = TcpStream::connect(rig.http).await.unwrap();
+    ends.write_all(&head("POST /v1/traces", &[PROTOBUF, ("Expect", "100-continue")], body.len()))
+        .await
+        .unwrap();
+    // That it is asked for the body shows that the request has begun.
+    let mut go_on = [0; 25];
+    ends.read_exact(&mut go_on).await.unwrap();
+    assert!(go_on.starts_with(b"HTTP/1.1 100 Continue"));
+    let mut stalls = TcpStream::connect(rig.http).await.unwrap();
+    stalls.write_all(&head("POST /v1/traces", &[PROTOBUF], 10)).await.unwrap();
+
+    let at = rig.http;
+    let began = Instant::now();
+    let stopping = tokio::spawn(rig.stop());
+    while TcpStream::connect(at).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    ends.write_all(&body).await.unwrap();
+    assert_eq!(reply(ends).await.status, 200);
+    stopping.await.unwrap();
+    assert!(began.elapsed() < Duration::from_secs(2));
+    let mut rest = Vec::new();
+    idle.read_to_end(&mut rest).await.unwrap();
+    let _ = stalls.read_to_end(&mut rest).await;
+}

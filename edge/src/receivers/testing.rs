@@ -1,0 +1,236 @@
+//! What the receivers' tests share: a real edge behind real sockets, and the plainest of clients.
+
+use std::future::poll_fn;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use http::{HeaderMap, Request, StatusCode};
+use http_body_util::{BodyExt, Full};
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tonic::body::Body;
+use tonic::client::GrpcService;
+use tonic::transport::Channel;
+use tributary_proto::{BootId, EdgeId};
+use tributary_store::disk::memory::MemoryDisk;
+use tributary_store::{Options as StoreOptions, Store};
+
+use super::{Listeners, Options, Receivers};
+use crate::clock::Clock;
+use crate::edge::{Edge, Fresh, Options as EdgeOptions};
+use crate::ingest::EdgeHandle;
+use crate::metrics::EdgeMetrics;
+
+pub(crate) const TRACES: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+pub(crate) const METRICS: &str = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export";
+pub(crate) const LOGS: &str = "/opentelemetry.proto.collector.logs.v1.LogsService/Export";
+
+const NOW_S: u64 = 1_700_000_000;
+
+struct Still;
+
+impl Clock for Still {
+    fn now_ns(&self) -> u64 {
+        NOW_S * 1_000_000_000
+    }
+}
+
+/// An edge, its receivers on free ports, and what ends them.
+pub(crate) struct Rig {
+    pub(crate) grpc: SocketAddr,
+    pub(crate) http: SocketAddr,
+    handle: EdgeHandle,
+    /// Not running: what is sent waits for it.
+    edge: Option<Edge>,
+    stop: watch::Sender<bool>,
+    receivers: JoinHandle<()>,
+    stop_others: watch::Sender<bool>,
+    others: Vec<JoinHandle<()>>,
+}
+
+impl Rig {
+    pub(crate) async fn start(options: Options) -> Self {
+        let mut rig = Self::start_without_edge(options, EdgeOptions::default()).await;
+        let edge = rig.edge.take().expect("just opened");
+        rig.others.push(tokio::spawn(edge.run(rig.stop_others.subscribe())));
+        rig
+    }
+
+    /// Requests reach the edge's queue and stay there.
+    pub(crate) async fn start_without_edge(options: Options, edge_options: EdgeOptions) -> Self {
+        let disk = MemoryDisk::new();
+        let (store, shards) = Store::open(&disk, StoreOptions { shards: 2 }).await.unwrap();
+        let fresh = Fresh { edge: EdgeId([1; 16]), boot: BootId([2; 8]) };
+        let files = Arc::new(disk.clone());
+        let (edge, handle) =
+            Edge::open(edge_options, fresh, files, Arc::new(Still), Arc::new(shards))
+                .await
+                .unwrap();
+        let grpc = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let http = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (grpc_at, http_at) = (grpc.local_addr().unwrap(), http.local_addr().unwrap());
+        let (stop, stopped) = watch::channel(false);
+        let (stop_others, others_stopped) = watch::channel(false);
+        let listeners = Listeners { grpc: vec![grpc], http: vec![http] };
+        let receivers = Receivers::new(options, listeners, handle.clone());
+        Rig {
+            grpc: grpc_at,
+            http: http_at,
+            handle,
+            edge: Some(edge),
+            receivers: tokio::spawn(receivers.run(stopped)),
+            others: vec![tokio::spawn(store.run(others_stopped))],
+            stop,
+            stop_others,
+        }
+    }
+
+    pub(crate) fn metrics(&self) -> &EdgeMetrics {
+        self.handle.metrics()
+    }
+
+    /// What waits for the edge, and what comes later, finds it gone.
+    pub(crate) fn lose_edge(&mut self) {
+        self.edge = None;
+    }
+
+    /// Along the way of the data.
+    pub(crate) async fn stop(self) {
+        self.stop.send_replace(true);
+        self.receivers.await.unwrap();
+        self.stop_others.send_replace(true);
+        for other in self.others {
+            other.await.unwrap();
+        }
+    }
+}
+
+/// A request with one span for each of the given ages.
+pub(crate) fn spans(ages_s: &[i64]) -> ExportTraceServiceRequest {
+    let span = |age_s: &i64| {
+        let end = NOW_S.checked_add_signed(-age_s).unwrap() * 1_000_000_000;
+        Span {
+            name: "buy".into(),
+            kind: 2,
+            start_time_unix_nano: end - 5_000_000,
+            end_time_unix_nano: end,
+            ..Default::default()
+        }
+    };
+    let scope = ScopeSpans { spans: ages_s.iter().map(span).collect(), ..Default::default() };
+    let resource = ResourceSpans { scope_spans: vec![scope], ..Default::default() };
+    ExportTraceServiceRequest { resource_spans: vec![resource] }
+}
+
+pub(crate) const LATE_S: i64 = 31 * 86_400;
+pub(crate) const FUTURE_S: i64 = -601;
+
+pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// An answer of HTTP/1.1.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Reply {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| {
+            let (found, value) = line.split_once(':')?;
+            found.eq_ignore_ascii_case(name).then_some(value.trim())
+        })
+    }
+}
+
+pub(crate) async fn send(
+    at: SocketAddr,
+    line: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Reply {
+    let mut stream = TcpStream::connect(at).await.unwrap();
+    stream.write_all(&head(line, headers, body.len())).await.unwrap();
+    stream.write_all(body).await.unwrap();
+    reply(stream).await
+}
+
+pub(crate) fn head(line: &str, headers: &[(&str, &str)], length: usize) -> Vec<u8> {
+    let headers: String = headers.iter().map(|(n, v)| format!("{n}: {v}\r\n")).collect();
+    format!(
+        "{line} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n{headers}\r\n"
+    )
+    .into()
+}
+
+pub(crate) async fn reply(mut stream: TcpStream) -> Reply {
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).await.unwrap();
+    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("an answer");
+    let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
+    let status = head[9..12].parse().unwrap();
+    Reply { status, head, body: bytes[end + 4..].to_vec() }
+}
+
+pub(crate) async fn channel(at: SocketAddr) -> Channel {
+    Channel::from_shared(format!("http://{at}")).unwrap().connect().await.unwrap()
+}
+
+/// A call as it stands on the wire.
+#[derive(Debug)]
+pub(crate) struct Called {
+    pub(crate) http: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    /// From the trailers, or from the headers of a call that failed.
+    pub(crate) code: Option<i32>,
+    pub(crate) message: String,
+}
+
+pub(crate) async fn call(
+    at: SocketAddr,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: Vec<u8>,
+) -> Called {
+    let mut channel = channel(at).await;
+    poll_fn(|cx| GrpcService::<Body>::poll_ready(&mut channel, cx)).await.unwrap();
+    let mut request = Request::post(format!("http://{at}{path}")).header("te", "trailers");
+    if !headers.iter().any(|(name, _)| *name == "content-type") {
+        request = request.header("content-type", "application/grpc");
+    }
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let request = request.body(Body::new(Full::from(body))).unwrap();
+    let (head, body) = channel.call(request).await.unwrap().into_parts();
+    let body = body.collect().await.unwrap();
+    let status = body.trailers().unwrap_or(&head.headers);
+    let field = |name| status.get(name).map(|value| value.to_str().unwrap().to_owned());
+    Called {
+        http: head.status,
+        code: field("grpc-status").map(|code| code.parse().unwrap()),
+        message: field("grpc-message").unwrap_or_default().replace("%20", " "),
+        headers: head.headers.clone(),
+        body: body.to_bytes(),
+    }
+}
+
+/// A message with its prefix.
+pub(crate) fn frame(flag: u8, message: &[u8]) -> Vec<u8> {
+    let length = (message.len() as u32).to_be_bytes();
+    [&[flag], length.as_slice(), message].concat()
+}

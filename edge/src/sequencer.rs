@@ -1,0 +1,310 @@
+//! The one owner of the journal: everything that an edge remembers happens here, one thing after the
+//! other.
+//!
+//! All requests that wait become one batch and one sync; only then do they merge into the windows and
+//! are answered. A seal goes through the same journal, so what it takes is decided by where it stands.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::{mpsc, watch};
+use tracing::{info, warn};
+use tributary_proto::{Entry, ShardId, SourceId};
+use tributary_store::log::{Index, LogError, SegmentLog};
+
+use crate::clock::Clock;
+use crate::ingest::{Command, Refusal};
+use crate::lane::{Cause, Report};
+use crate::ledger::{Ledger, Sealed};
+use crate::metrics::EdgeMetrics;
+use crate::record::{Record, Scope};
+
+/// Requests that one sync takes at most.
+pub(crate) const BATCH_REQUESTS: usize = 1024;
+/// With this many seals unanswered no further window is sealed: the journal holds them.
+const MAX_UNSETTLED: usize = 64;
+/// Windows that begin this many widths behind the seal are not waited for.
+const AHEAD_WINDOWS: i64 = 3;
+
+pub(crate) struct Sequencer {
+    /// `None`: an edge that only finishes what earlier starts left.
+    pub(crate) current: Option<SourceId>,
+    pub(crate) window_ms: i64,
+    pub(crate) grace: Duration,
+    pub(crate) journal_limit_bytes: u64,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) metrics: Arc<EdgeMetrics>,
+    pub(crate) log: SegmentLog,
+    pub(crate) ledger: Ledger,
+    pub(crate) lanes: Vec<mpsc::UnboundedSender<(Entry, Cause)>>,
+    /// Entries under way by shard.
+    pub(crate) under_way: Vec<usize>,
+    /// What each shard was told of the source's windows.
+    pub(crate) promised_ms: Vec<i64>,
+    pub(crate) reports: mpsc::UnboundedReceiver<Report>,
+    pub(crate) commands: mpsc::Receiver<Command>,
+    pub(crate) sealed_to_ms: i64,
+    /// Old sources that are being closed, with the shards that have not answered yet.
+    pub(crate) closing: BTreeMap<SourceId, BTreeSet<ShardId>>,
+    /// Seals that are answered whole and not yet noted as such.
+    pub(crate) to_settle: BTreeSet<Index>,
+    /// What an earlier start had sealed and not seen answered.
+    pub(crate) left_over: BTreeMap<Index, Sealed>,
+}
+
+impl Sequencer {
+    /// Runs until `shutdown` says stop, or, without a source of its own, until nothing is left.
+    pub(crate) async fn run(mut self, mut shutdown: watch::Receiver<bool>) {
+        let mut waiting = Vec::new();
+        self.start().await;
+        while self.current.is_some() || !self.ledger.old_sources_of(self.current).is_empty() {
+            let until_seal = self.until_next_seal();
+            tokio::select! {
+                // Requests come last, or a flood of them would keep windows open; each of the
+                // others is rare.
+                biased;
+                // The guard that `wait_for` answers must not live on into the other arms.
+                () = async { drop(shutdown.wait_for(|stop| *stop).await) } => break,
+                Some(report) = self.reports.recv() => self.reported(report).await,
+                () = tokio::time::sleep(until_seal) => self.tick().await,
+                taken = self.commands.recv_many(&mut waiting, BATCH_REQUESTS),
+                    if self.current.is_some() =>
+                {
+                    if taken == 0 {
+                        break;
+                    }
+                    self.take(&mut waiting).await;
+                }
+            }
+        }
+    }
+
+    /// Makes the source known before old ones are closed, so that completeness never stands without a
+    /// source that holds it.
+    async fn start(&mut self) {
+        self.sealed_to_ms = self.window_before(self.clock.now_ms());
+        self.promise_all();
+        for (seal, sealed) in std::mem::take(&mut self.left_over) {
+            self.ship(seal, sealed);
+        }
+        self.finish_old_sources().await;
+    }
+
+    async fn take(&mut self, waiting: &mut Vec<Command>) {
+        if waiting.is_empty() {
+            return;
+        }
+        let commands: Vec<Command> = waiting.drain(..).collect();
+        let records = commands.iter().map(|command| command.encoded.clone()).collect();
+        let appended = if self.log.bytes() > self.journal_limit_bytes {
+            let (bytes, limit) = (self.log.bytes(), self.journal_limit_bytes);
+            Err(Refusal::Journal(format!("it holds {bytes} bytes of at most {limit}")))
+        } else {
+            let appended = self.append(records).await;
+            appended.map_err(|error| Refusal::Journal(error.to_string()))
+        };
+        match appended {
+            Ok(first) => {
+                for (at, command) in (first.0..).map(Index).zip(commands) {
+                    let source = self.current.expect("only an edge with a source takes requests");
+                    self.ledger.merge(at, source, command.content);
+                    // The caller may have hung up: the request counts all the same.
+                    let _ = command.answer.send(Ok(()));
+                }
+            }
+            Err(refusal) => {
+                for command in commands {
+                    let _ = command.answer.send(Err(refusal.clone()));
+                }
+            }
+        }
+    }
+
+    async fn tick(&mut self) {
+        let sealed_to_ms = self.sealable_to();
+        if sealed_to_ms > self.sealed_to_ms && self.ledger.unsettled() < MAX_UNSETTLED {
+            let scope = Scope::Ended { ahead_ms: AHEAD_WINDOWS * self.window_ms };
+            let sealed = match self.current {
+                Some(source) => self.seal(source, scope, sealed_to_ms).await,
+                None => Ok(()),
+            };
+            match sealed {
+                Ok(()) => {
+                    self.sealed_to_ms = sealed_to_ms;
+                    self.promise_all();
+                }
+                Err(error) => warn!(%error, "a window could not be sealed; it is tried again"),
+            }
+        }
+        self.settle().await;
+        self.finish_old_sources().await;
+    }
+
+    /// Seals what the scope says and sends the slices on their way, if there is anything.
+    async fn seal(
+        &mut self,
+        source: SourceId,
+        scope: Scope,
+        sealed_to_ms: i64,
+    ) -> Result<(), LogError> {
+        let Some(seal) = self.ledger.prepare_seal(source, scope, sealed_to_ms) else {
+            return Ok(());
+        };
+        let record = Record::Seal(seal);
+        let at = self.append(vec![record.encode().into()]).await?;
+        self.metrics.seals.add(1);
+        let sealed = self.ledger.take_in(at, record).expect("a seal has slices");
+        self.ship(at, sealed);
+        Ok(())
+    }
+
+    fn ship(&mut self, seal: Index, sealed: Sealed) {
+        for slice in sealed.slices {
+            let shard = slice.shard;
+            if Some(slice.source) == self.current {
+                self.promised_ms[usize::from(shard.0)] = slice.sealed_to_ms;
+            }
+            self.send(shard, Entry::Slice(slice), Cause::Seal(seal));
+        }
+    }
+
+    /// Tells every shard how far the windows are sealed that was not told with a slice.
+    fn promise_all(&mut self) {
+        for shard in (0..self.lanes.len() as u16).map(ShardId) {
+            self.promise(shard);
+        }
+    }
+
+    /// Tells a shard how far the windows are sealed. One that has something under way is told once
+    /// that is answered, so at most one promise waits.
+    fn promise(&mut self, shard: ShardId) {
+        let at = usize::from(shard.0);
+        let (Some(source), sealed_to_ms) = (self.current, self.sealed_to_ms) else { return };
+        if self.under_way[at] == 0 && self.promised_ms[at] < sealed_to_ms {
+            let after = self.ledger.last(source, shard);
+            self.promised_ms[at] = sealed_to_ms;
+            self.send(shard, Entry::Sealed { source, after, sealed_to_ms }, Cause::Promise);
+        }
+    }
+
+    fn send(&mut self, shard: ShardId, entry: Entry, cause: Cause) {
+        let at = usize::from(shard.0);
+        self.under_way[at] += 1;
+        // A lane ends only when the edge does; then nobody waits for the answer.
+        let _ = self.lanes[at].send((entry, cause));
+    }
+
+    async fn reported(&mut self, report: Report) {
+        self.under_way[usize::from(report.shard.0)] -= 1;
+        self.promise(report.shard);
+        match report.cause {
+            Cause::Promise => {}
+            Cause::Seal(seal) => {
+                if self.ledger.answered(seal, report.shard) {
+                    self.to_settle.insert(seal);
+                    self.settle().await;
+                    self.finish_old_sources().await;
+                }
+            }
+            Cause::Close(source) => {
+                if let Some(waiting_for) = self.closing.get_mut(&source) {
+                    waiting_for.remove(&report.shard);
+                    self.finish_old_sources().await;
+                }
+            }
+        }
+    }
+
+    /// Notes the seals that are answered, and lets go of what no unanswered one needs.
+    async fn settle(&mut self) {
+        while let Some(seal) = self.to_settle.first().copied() {
+            let record = self.ledger.settled(seal);
+            match self.append(vec![record.encode().into()]).await {
+                Ok(at) => {
+                    self.ledger.take_in(at, record);
+                    self.to_settle.remove(&seal);
+                    let needed = self.ledger.needs_from(at);
+                    if let Err(error) = self.log.trim(needed).await {
+                        warn!(%error, "the journal could not be trimmed; it is tried again");
+                    }
+                }
+                Err(error) => {
+                    warn!(%error, "an answered seal could not be noted; it is tried again");
+                    break;
+                }
+            }
+        }
+        self.metrics.journal_bytes.set(self.log.bytes());
+        self.metrics.unsettled_seals.set(self.ledger.unsettled() as u64);
+    }
+
+    /// Seals what old sources left open, and closes those whose last slice is answered.
+    async fn finish_old_sources(&mut self) {
+        for source in self.ledger.old_sources_of(self.current) {
+            if let Err(error) = self.finish(source).await {
+                warn!(%source, %error, "an old source could not be finished; it is tried again");
+            }
+        }
+    }
+
+    async fn finish(&mut self, source: SourceId) -> Result<(), LogError> {
+        // The promise of a source that is over no longer moves.
+        self.seal(source, Scope::Whole, i64::MIN).await?;
+        if !self.ledger.is_drained(source) {
+            return Ok(());
+        }
+        match self.closing.get(&source) {
+            None => {
+                let shards: BTreeSet<_> = (0..self.lanes.len() as u16).map(ShardId).collect();
+                for shard in &shards {
+                    let last = self.ledger.last(source, *shard);
+                    self.send(*shard, Entry::Close { source, last }, Cause::Close(source));
+                }
+                self.closing.insert(source, shards);
+            }
+            Some(waiting_for) if waiting_for.is_empty() => {
+                let record = Record::Closed { source };
+                let at = self.append(vec![record.encode().into()]).await?;
+                self.ledger.take_in(at, record);
+                self.closing.remove(&source);
+                info!(%source, "an earlier start's windows are with the core");
+            }
+            Some(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Appends and syncs; answers the first record's index.
+    async fn append(&mut self, records: Vec<Bytes>) -> Result<Index, LogError> {
+        let count = records.len() as u64;
+        match self.log.append(records).await {
+            Ok(written) => {
+                self.metrics.journal_records.add(count);
+                self.metrics.journal_syncs.add(1);
+                self.metrics.journal_bytes.set(self.log.bytes());
+                Ok(written.start)
+            }
+            Err(error) => {
+                self.metrics.journal_failures.add(1);
+                Err(error)
+            }
+        }
+    }
+
+    fn sealable_to(&self) -> i64 {
+        self.window_before(self.clock.now_ms() - self.grace.as_millis() as i64)
+    }
+
+    fn window_before(&self, time_ms: i64) -> i64 {
+        time_ms.div_euclid(self.window_ms) * self.window_ms
+    }
+
+    /// At most a window's width, whatever the clock did.
+    fn until_next_seal(&self) -> Duration {
+        let next = self.sealable_to() + self.window_ms + self.grace.as_millis() as i64;
+        let wait_ms = (next - self.clock.now_ms()).clamp(1, self.window_ms);
+        Duration::from_millis(wait_ms as u64)
+    }
+}
