@@ -1,0 +1,273 @@
+//! The store as a series source: deltas become series here and nowhere else.
+//!
+//! A group's series have a sample at every window's end, from one window before its birth (zero, so
+//! that `rate()` loses no first increment) until the idle time after its last delta; a group that
+//! comes back repeats its old value one window earlier. Stored samples are answered as they stand.
+//!
+//! ```text
+//! matchers ─wanted─▶ groups, metrics, bounds ─▶ View::group_histories
+//!                                                   │ opening sums + windows, by layout
+//!                         times ◀─grid─ window ends │
+//!                           └──────── columns ◀─────┘   layouts united: each counts at its greatest
+//!                                                       bound ≤ le
+//! ```
+//!
+//! Every series of one answer is complete up to the same time: the slowest live source's promise,
+//! over all shards. A source that is further behind than the engine steps back is named in a warning.
+
+mod columns;
+mod grid;
+mod lag;
+mod wanted;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::future::try_join_all;
+use tributary_spanmetrics::{Group, GroupId, Labels, Naming, SeriesId};
+use tributary_store::disk::DiskError;
+use tributary_store::{GroupHistory, StoreHandle, View};
+
+use self::columns::Columns;
+use self::grid::Grid;
+use self::lag::Lag;
+use self::wanted::Wanted;
+use crate::source::{Points, Selection, Series, SeriesSet, SeriesSource, SourceError, TimeMs};
+
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub naming: Naming,
+    /// How long a group's series go on after its last delta.
+    pub idle: Duration,
+    /// A selection that comes to more points is refused.
+    pub max_points: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            naming: Naming::default(),
+            idle: Duration::from_secs(3600),
+            max_points: 50_000_000,
+        }
+    }
+}
+
+/// The wall clock, by which a source is told to lag: it never moves an answer.
+pub type NowMs = Arc<dyn Fn() -> TimeMs + Send + Sync>;
+
+#[derive(Clone)]
+pub struct SpanSeries {
+    store: StoreHandle,
+    options: Options,
+    now: NowMs,
+}
+
+/// Groups whose histories are held at a time, by shard.
+const GROUPS_AT_ONCE: usize = 256;
+
+impl SpanSeries {
+    pub fn new(store: StoreHandle, options: Options, now: NowMs) -> Self {
+        SpanSeries {
+            store,
+            options,
+            now,
+        }
+    }
+
+    async fn read(
+        &self,
+        selection: &Selection,
+        labels_only: bool,
+    ) -> Result<SeriesSet, SourceError> {
+        let views = self.store.views();
+        let wanted = Wanted::of(&selection.matchers, &self.options.naming);
+        let lag = Lag::of(&views, selection.end.min((self.now)()));
+        let shards = views.iter().map(|view| {
+            let reading = Reading {
+                view,
+                selection,
+                wanted: &wanted,
+                options: &self.options,
+                complete_to: lag.complete_to,
+                labels_only,
+            };
+            async move { reading.run().await }
+        });
+        let mut answer = SeriesSet::default();
+        for part in try_join_all(shards).await? {
+            answer.series.extend(part.series);
+            answer.warnings.extend(part.warnings);
+        }
+        if answer
+            .series
+            .iter()
+            .any(|series| series.complete_to.is_some())
+        {
+            answer.warnings.extend(lag.warnings);
+        }
+        Ok(answer)
+    }
+}
+
+#[async_trait]
+impl SeriesSource for SpanSeries {
+    async fn select(&self, selection: &Selection) -> Result<SeriesSet, SourceError> {
+        self.read(selection, false).await
+    }
+
+    async fn labels(&self, selection: &Selection) -> Result<Vec<Labels>, SourceError> {
+        let answer = self.read(selection, true).await?;
+        Ok(answer
+            .series
+            .into_iter()
+            .map(|series| series.labels)
+            .collect())
+    }
+}
+
+/// One shard's part of an answer.
+struct Reading<'a> {
+    view: &'a View,
+    selection: &'a Selection,
+    wanted: &'a Wanted<'a>,
+    options: &'a Options,
+    complete_to: Option<TimeMs>,
+    labels_only: bool,
+}
+
+impl Reading<'_> {
+    async fn run(&self) -> Result<SeriesSet, SourceError> {
+        let mut answer = SeriesSet::default();
+        let Some(known) = self.view.tenant(&self.selection.tenant) else {
+            return Ok(answer);
+        };
+        if self.wanted.any_span_metric() {
+            let groups: Vec<_> = known
+                .groups
+                .iter()
+                .filter_map(|(id, group)| Some((*id, self.base_labels(group)?)))
+                .collect();
+            for groups in groups.chunks(GROUPS_AT_ONCE) {
+                self.read_groups(groups, &mut answer).await?;
+            }
+        }
+        let series: Vec<_> = known
+            .series
+            .iter()
+            .filter(|(_, labels)| self.wanted.whole(labels))
+            .map(|(id, labels)| (*id, (**labels).clone()))
+            .collect();
+        for series in series.chunks(GROUPS_AT_ONCE) {
+            self.read_samples(series, &mut answer).await?;
+        }
+        Ok(answer)
+    }
+
+    fn base_labels(&self, group: &Group) -> Option<Labels> {
+        let base = self.options.naming.labels(group);
+        self.wanted.base(&base).then_some(base)
+    }
+
+    async fn read_groups(
+        &self,
+        groups: &[(GroupId, Labels)],
+        answer: &mut SeriesSet,
+    ) -> Result<(), SourceError> {
+        let (start, end) = (self.selection.start, self.selection.end);
+        let idle = self.options.idle.as_millis() as TimeMs;
+        // Earlier deltas have no sample behind `start` any more, not even before a comeback.
+        let from = start
+            .saturating_sub(idle)
+            .saturating_sub(grid::WIDEST_WINDOW_MS);
+        let ids: Vec<_> = groups.iter().map(|(id, _)| *id).collect();
+        // A delta right behind the end still gives a sample one window before it.
+        let to = end.saturating_add(grid::WIDEST_WINDOW_MS);
+        let histories = self
+            .view
+            .group_histories(&self.selection.tenant, &ids, from, to)
+            .await
+            .map_err(store_error)?;
+        for ((_, base), mut history) in groups.iter().zip(histories) {
+            answer.warnings.append(&mut damage_warnings(&mut history));
+            let grid = Grid {
+                start,
+                end,
+                idle,
+                complete_to: self.complete_to,
+            };
+            let times: Arc<[TimeMs]> = grid.times(&history).into();
+            if times.is_empty() {
+                continue;
+            }
+            let columns = Columns::of(&history, self.wanted, base, &self.options.naming);
+            let series = columns.series(&times, self.complete_to, self.labels_only);
+            answer.series.extend(series);
+            self.check_size(answer)?;
+        }
+        Ok(())
+    }
+
+    async fn read_samples(
+        &self,
+        series: &[(SeriesId, Labels)],
+        answer: &mut SeriesSet,
+    ) -> Result<(), SourceError> {
+        let ids: Vec<_> = series.iter().map(|(id, _)| *id).collect();
+        let Selection {
+            tenant, start, end, ..
+        } = self.selection;
+        let points = self
+            .view
+            .samples(tenant, &ids, *start, *end)
+            .await
+            .map_err(store_error)?;
+        for ((_, labels), points) in series.iter().zip(points) {
+            if points.is_empty() {
+                continue;
+            }
+            let times = points.keys().copied().collect();
+            let values = points.values().map(|bits| bits.value()).collect();
+            answer.series.push(Series {
+                labels: labels.clone(),
+                times,
+                points: Points::Floats(values),
+                complete_to: None,
+            });
+        }
+        self.check_size(answer)
+    }
+
+    fn check_size(&self, answer: &SeriesSet) -> Result<(), SourceError> {
+        let points = |series: &Series| {
+            if self.labels_only {
+                1
+            } else {
+                series.times.len()
+            }
+        };
+        let found: usize = answer.series.iter().map(points).sum();
+        let limit = self.options.max_points;
+        if found > limit {
+            return Err(SourceError::TooMuch(format!("more than {limit} points")));
+        }
+        Ok(())
+    }
+}
+
+fn damage_warnings(history: &mut GroupHistory) -> Vec<String> {
+    let damaged = std::mem::take(&mut history.damaged);
+    damaged
+        .into_iter()
+        .map(|what| format!("left out, since it is damaged: {what}"))
+        .collect()
+}
+
+fn store_error(error: DiskError) -> SourceError {
+    SourceError::Store(error.to_string())
+}
+
+#[cfg(test)]
+#[path = "span_series_test.rs"]
+mod tests;
