@@ -1,0 +1,48 @@
+# Every target sets up what it needs first. Builds and caches live outside the checkout: see .ci/env.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+ARGS ?=
+SEEDS ?= 20
+ROUNDS ?= 30
+CARGO_FLAGS ?=
+WITH_ENV := . .ci/env
+# The simulator is the same code under other flags, in a target folder of its own.
+SIM := CARGO_TARGET_DIR="$$SIM_TARGET_DIR" RUSTFLAGS="$$SIM_RUSTFLAGS" cargo
+
+.PHONY: help dev build test conformance e2e crash sim fmt lint
+
+help: ## this list
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' Makefile | while IFS=$$'\t' read -r name text; do \
+	    printf '  make %-12s %s\n' "$$name" "$$text"; done
+
+dev: build ## build and run `tributary dev`: ARGS="--demo --data DIR --port-offset N"
+	@$(WITH_ENV); exec "$$CARGO_TARGET_DIR/release/tributary" dev $(ARGS)
+
+build: ## build the release binary
+	@$(WITH_ENV); .ci/setup release; cargo build $(CARGO_FLAGS) --release -p tributary-node
+
+test: ## unit, property and conformance tests
+	@$(WITH_ENV); .ci/setup debug; cargo test $(CARGO_FLAGS)
+
+conformance: ## the PromQL golden queries: PROMQL_GOLDEN_DIR names their folder
+	@$(WITH_ENV); .ci/setup debug; cargo test $(CARGO_FLAGS) -p tributary-query --test golden -- --nocapture
+
+e2e: build ## the real binary, end to end: ARGS="answers demo" picks themes, ARGS=--list names them
+	@$(WITH_ENV); .ci/setup e2e; e2e/run $(ARGS)
+
+crash: build ## kill -9 under load and count: ROUNDS=30, ARGS="--seed N"
+	@$(WITH_ENV); .ci/setup crash; e2e/crash --rounds $(ROUNDS) $(ARGS)
+
+sim: ## the simulation: SEEDS=20
+	@$(WITH_ENV); .ci/setup sim; $(SIM) run $(CARGO_FLAGS) -q -p tributary-sim -- --seeds $(SEEDS) $(ARGS)
+
+fmt: ## format the code
+	@$(WITH_ENV); .ci/setup lint; cargo fmt --all
+
+lint: ## formatting and clippy, warnings as errors; the simulator too
+	@$(WITH_ENV); .ci/setup lint; cargo fmt --all -- --check
+	@$(WITH_ENV); cargo clippy $(CARGO_FLAGS) --all-targets -- -D warnings
+	@$(WITH_ENV); $(SIM) clippy $(CARGO_FLAGS) -p tributary-sim --all-targets -- -D warnings

@@ -1,0 +1,271 @@
+//! `tributary dev`: edge and core in one process.
+//!
+//! ```text
+//!  4317, 4318 ─▶ receivers ─▶ edge ─┐
+//!  demo ─▶ receivers ─▶ two edges ──┼─▶ store ◀─ engine ◀─ API, page on 9090 and 8428
+//!  prober ─ up, self-metrics ─▶ edge┘
+//! ```
+//!
+//! Edges of earlier runs that this run does not have (the demo's, after a run without `--demo`) bring
+//! what they left to the store and are closed, since an open source holds completeness back.
+
+mod banner;
+mod ports;
+mod stages;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use rand::Rng;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{info, warn};
+use tributary_edge::receivers::{self, Listeners, Receivers};
+use tributary_edge::{Clock, Edge, EdgeHandle, Fresh};
+use tributary_proto::{BootId, EdgeId};
+use tributary_query::Engine;
+use tributary_query::span_series::{self, SpanSeries};
+use tributary_spanmetrics::{Config, Labels, Tenant};
+use tributary_store::disk::Files;
+use tributary_store::disk::real::{self, RealDisk};
+use tributary_store::{Home, Store, StoreHandle};
+
+use self::ports::{Ports, listen, listen_anywhere};
+use self::stages::Stage;
+use crate::clock::SystemClock;
+use crate::probe::{Prober, Target};
+use crate::self_metrics::{self, Registry};
+use crate::{api, demo, health, http, probe, web};
+
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub data: PathBuf,
+    /// The seed of the demo's traffic, if there is to be any.
+    pub demo: Option<u64>,
+    pub port_offset: u16,
+}
+
+/// How long after its end a window is sealed; an edge beyond a network waits longer.
+const GRACE: Duration = Duration::from_secs(2);
+/// The further edges' folders.
+const EDGES_DIR: &str = "edges";
+
+/// Runs until SIGINT or SIGTERM.
+pub async fn run(options: Options) -> Result<()> {
+    let ports = Ports::with_offset(options.port_offset)?;
+    let grpc = listen(ports.otlp_grpc, "OTLP/gRPC").await?;
+    let otlp_http = listen(ports.otlp_http, "OTLP/HTTP").await?;
+    let mut api_listeners = listen(ports.api, "Prometheus API").await?;
+    api_listeners.extend(listen(ports.api_second, "Prometheus API, second name").await?);
+    let metrics_listeners = listen(ports.self_metrics, "self-metrics").await?;
+    let health_listeners = listen(ports.health, "health").await?;
+    // Before anything is open: a signal from now on ends the run in order.
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+
+    let mut node = Node::open(&options).await?;
+    let own_edge = node.edge("local", "edge", Labels::default()).await?;
+    let own_listeners = Listeners { grpc, http: otlp_http };
+    node.receive(own_listeners, own_edge.clone());
+    let own_receiver = Target::receiver("tributary-edge", loopback(ports.otlp_http));
+    node.targets.push(own_receiver);
+    let regions = match options.demo {
+        Some(seed) => Some(node.play_demo(seed).await?),
+        None => None,
+    };
+    node.drain_other_edges().await?;
+    node.serve(&ports, api_listeners, metrics_listeners, health_listeners, own_edge);
+
+    println!("{}", banner::banner(&ports, &options.data, regions.as_deref()));
+    let ended = tokio::select! {
+        _ = interrupt.recv() => Ok(()),
+        _ = terminate.recv() => Ok(()),
+        failure = node.failed() => Err(failure),
+    };
+    info!("stopping");
+    node.stop().await?;
+    ended
+}
+
+/// What runs, by the stage in which it stops.
+struct Node {
+    disk: Arc<RealDisk>,
+    _home: Home,
+    clock: Arc<dyn Clock>,
+    store: StoreHandle,
+    registry: Registry,
+    targets: Vec<Target>,
+    /// The folders of the further edges of this run.
+    edges: Vec<String>,
+    intake: Stage,
+    edge_stage: Stage,
+    /// Edges that end by themselves once nothing is left.
+    draining: Stage,
+    store_stage: Stage,
+}
+
+impl Node {
+    async fn open(options: &Options) -> Result<Node> {
+        let folder = || format!("data folder {}", options.data.display());
+        let disk = RealDisk::open(options.data.clone(), real::Options::default());
+        let disk = Arc::new(disk.with_context(folder)?);
+        let home = Home::take(&*disk).await.with_context(folder)?;
+        let opened = Store::open(&*disk, tributary_store::Options::default()).await;
+        let (store, handle) = opened.with_context(folder)?;
+        let mut store_stage = Stage::new();
+        store_stage.spawn("the store", store.run(store_stage.shutdown()));
+        let registry = Registry::default();
+        registry.add(&[], self_metrics::process);
+        registry.add(&[], self_metrics::build_info);
+        Ok(Node {
+            disk,
+            _home: home,
+            clock: Arc::new(SystemClock),
+            store: handle,
+            registry,
+            targets: Vec::new(),
+            edges: Vec::new(),
+            intake: Stage::new(),
+            edge_stage: Stage::new(),
+            draining: Stage::new(),
+            store_stage,
+        })
+    }
+
+    /// Opens an edge below `dir` and lets it run.
+    async fn edge(&mut self, name: &str, dir: &str, external: Labels) -> Result<EdgeHandle> {
+        let fresh = {
+            let mut random = rand::thread_rng();
+            Fresh { edge: EdgeId(random.r#gen()), boot: BootId(random.r#gen()) }
+        };
+        let options = edge_options(dir, external);
+        let files: Arc<dyn Files> = self.disk.clone();
+        let shards = Arc::new(self.store.clone());
+        let (edge, handle) = Edge::open(options, fresh, files, self.clock.clone(), shards)
+            .await
+            .with_context(|| format!("edge folder {dir}"))?;
+        self.edge_stage.spawn("an edge", edge.run(self.edge_stage.shutdown()));
+        let metrics = handle.metrics().clone();
+        self.registry.add(&[("edge", name)], move || metrics.collect());
+        Ok(handle)
+    }
+
+    fn receive(&mut self, listeners: Listeners, edge: EdgeHandle) {
+        let receivers = Receivers::new(receivers::Options::default(), listeners, edge);
+        self.intake.spawn("the receivers", receivers.run(self.intake.shutdown()));
+    }
+
+    /// Two further edges with the shop's traffic; answers their regions.
+    async fn play_demo(&mut self, seed: u64) -> Result<Vec<String>> {
+        let regions = demo::REGIONS.map(str::to_owned).to_vec();
+        for region in &regions {
+            let dir = format!("{EDGES_DIR}/demo-{region}");
+            let external = Labels::from_pairs([("region", region.as_str())]);
+            let edge = self.edge(&format!("demo-{region}"), &dir, external).await?;
+            self.edges.push(dir);
+            let (grpc, grpc_address) = listen_anywhere().await?;
+            let (http, http_address) = listen_anywhere().await?;
+            self.receive(Listeners { grpc: vec![grpc], http: vec![http] }, edge);
+            let target = Target::receiver("tributary-edge", http_address);
+            self.targets.push(target.with_label("region", region));
+            let shop = demo::Traffic::new(seed, region, grpc_address, self.clock.clone())?;
+            self.intake.spawn("the demo", shop.run(self.intake.shutdown()));
+        }
+        Ok(regions)
+    }
+
+    async fn drain_other_edges(&mut self) -> Result<()> {
+        for name in self.disk.list(EDGES_DIR).await? {
+            let dir = format!("{EDGES_DIR}/{name}");
+            if self.edges.contains(&dir) {
+                continue;
+            }
+            let files: Arc<dyn Files> = self.disk.clone();
+            let shards = Arc::new(self.store.clone());
+            let options = edge_options(&dir, Labels::default());
+            match Edge::open_to_drain(options, files, self.clock.clone(), shards).await {
+                Ok(edge) => self.draining.spawn("a drain", edge.run(self.draining.shutdown())),
+                Err(error) => warn!(dir, %error, "an earlier run's edge cannot be drained"),
+            }
+        }
+        Ok(())
+    }
+
+    fn serve(
+        &mut self,
+        ports: &Ports,
+        api_listeners: Vec<TcpListener>,
+        metrics_listeners: Vec<TcpListener>,
+        health_listeners: Vec<TcpListener>,
+        edge: EdgeHandle,
+    ) {
+        let own = Target::page("tributary", loopback(ports.self_metrics), "/metrics");
+        let mut others = std::mem::take(&mut self.targets);
+        others.push(Target::page("tributary-api", loopback(ports.api), "/health"));
+        let (prober, probes) = Prober::new(
+            probe::Options::default(),
+            own,
+            others,
+            self.registry.clone(),
+            edge,
+            self.clock.clone(),
+        );
+        let clock = self.clock.clone();
+        let now: span_series::NowMs = Arc::new(move || clock.now_ms());
+        let source = SpanSeries::new(self.store.clone(), span_series::Options::default(), now);
+        let api = api::Api::new(
+            api::Options::default(),
+            Engine::default(),
+            Arc::new(source),
+            Tenant::default(),
+            probes.clone(),
+            self.clock.clone(),
+        );
+        let api_metrics = api.metrics().clone();
+        self.registry.add(&[], move || api_metrics.collect());
+        let probe_metrics = probes.metrics().clone();
+        self.registry.add(&[], move || probe_metrics.collect());
+        let page = web::Page { otlp_http_port: ports.otlp_http };
+        let api_and_page = api::router(api).merge(web::router(page));
+        for (name, listeners, router) in [
+            ("the API", api_listeners, api_and_page),
+            ("self-metrics", metrics_listeners, self_metrics::router(self.registry.clone())),
+            ("health", health_listeners, health::router(self.clock.clone())),
+        ] {
+            let serving =
+                http::serve(listeners, router, http::Options::default(), self.intake.shutdown());
+            self.intake.spawn(name, serving);
+        }
+        self.intake.spawn("the prober", prober.run(self.intake.shutdown()));
+    }
+
+    async fn failed(&mut self) -> anyhow::Error {
+        tokio::select! {
+            failure = self.intake.failed() => failure,
+            failure = self.edge_stage.failed() => failure,
+            failure = self.store_stage.failed() => failure,
+        }
+    }
+
+    async fn stop(self) -> Result<()> {
+        self.intake.stop().await?;
+        self.edge_stage.stop().await?;
+        self.draining.stop().await?;
+        self.store_stage.stop().await
+    }
+}
+
+fn edge_options(dir: &str, external: Labels) -> tributary_edge::Options {
+    tributary_edge::Options {
+        dir: dir.to_owned(),
+        config: Config { external, ..Config::default() },
+        grace: GRACE,
+        ..tributary_edge::Options::default()
+    }
+}
+
+fn loopback(port: u16) -> std::net::SocketAddr {
+    (std::net::Ipv4Addr::LOCALHOST, port).into()
+}

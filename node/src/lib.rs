@@ -1,0 +1,20 @@
+//! The tributary binary's parts: what wires the engines of the lower floors to sockets and signals.
+//!
+//! - [`dev`]: edge and core in one process, on loopback.
+//! - [`api`]: the Prometheus HTTP API. [`web`]: the page at `/`.
+//! - [`health`], [`self_metrics`], [`probe`]: what a node says of itself.
+//! - [`demo`]: a small shop's traffic.
+//!
+//! Later roles (edge, core, ctl) are wirings of the same parts.
+
+pub mod api;
+mod clock;
+pub mod demo;
+pub mod dev;
+pub mod health;
+pub mod http;
+pub mod probe;
+pub mod self_metrics;
+pub mod web;
+
+pub use clock::SystemClock;

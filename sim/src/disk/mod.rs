@@ -1,0 +1,125 @@
+//! A node's disk: the memory twin, made slow, able to stop its node at a chosen step, and lying where
+//! a bug is planted.
+//!
+//! Slow, because a crash finds only what is under way; see [`Trap`] for the rest.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use madsim::rand::{Rng, thread_rng};
+use tributary_store::disk::memory::MemoryDisk;
+use tributary_store::disk::{Disk, Families, File, Files, Lock, Result};
+
+mod families;
+mod file;
+mod trap;
+
+pub(crate) use trap::Trap;
+
+use crate::plant::Plant;
+
+#[derive(Clone)]
+pub(crate) struct SimDisk {
+    memory: MemoryDisk,
+    trap: Trap,
+    plant: Option<Plant>,
+}
+
+impl SimDisk {
+    pub(crate) fn new(plant: Option<Plant>) -> Self {
+        SimDisk { memory: MemoryDisk::new(), trap: Trap::default(), plant }
+    }
+
+    /// For the node's next life.
+    pub(crate) fn reopen(&self) -> Self {
+        SimDisk { memory: self.memory.reopen(), ..self.clone() }
+    }
+
+    pub(crate) fn trap(&self) -> &Trap {
+        &self.trap
+    }
+
+    /// The power goes: what was not synced is dropped, torn or kept.
+    pub(crate) fn lose_power(&self) {
+        self.memory.crash(thread_rng().r#gen());
+    }
+
+    /// The process goes and the machine stays.
+    pub(crate) fn lose_process(&self) {
+        self.memory.kill(thread_rng().r#gen());
+    }
+
+    /// A sync takes 1 to 6 ms, as on a good disk, and now and then a tenth of a second.
+    async fn spin(&self) {
+        let mut rng = thread_rng();
+        let ms = if rng.gen_ratio(1, 50) { 100 } else { rng.gen_range(1..=6) };
+        tokio::time::sleep(Duration::from_millis(ms)).await;
+    }
+}
+
+#[async_trait]
+impl Disk for SimDisk {
+    async fn families(
+        &self,
+        dir: &str,
+        names: &'static [&'static str],
+    ) -> Result<Arc<dyn Families>> {
+        let families = self.memory.families(dir, names).await?;
+        Ok(Arc::new(families::SimFamilies::new(families, self.clone(), names)))
+    }
+}
+
+#[async_trait]
+impl Files for SimDisk {
+    async fn open(&self, path: &str) -> Result<Arc<dyn File>> {
+        let file = self.memory.open(path).await?;
+        Ok(Arc::new(file::SimFile::new(file, self.clone())))
+    }
+
+    async fn read(&self, path: &str) -> Result<Option<Bytes>> {
+        self.memory.read(path).await
+    }
+
+    async fn replace(&self, path: &str, bytes: Bytes) -> Result<()> {
+        self.trap.step().await;
+        self.spin().await;
+        self.memory.replace(path, bytes).await
+    }
+
+    async fn list(&self, dir: &str) -> Result<Vec<String>> {
+        self.memory.list(dir).await
+    }
+
+    async fn create_dir(&self, dir: &str) -> Result<()> {
+        self.memory.create_dir(dir).await
+    }
+
+    async fn sync_dir(&self, dir: &str) -> Result<()> {
+        self.trap.step().await;
+        self.spin().await;
+        self.memory.sync_dir(dir).await
+    }
+
+    async fn rename(&self, from: &str, to: &str) -> Result<()> {
+        self.memory.rename(from, to).await
+    }
+
+    async fn remove(&self, path: &str) -> Result<()> {
+        self.trap.step().await;
+        self.memory.remove(path).await
+    }
+
+    async fn remove_dir(&self, dir: &str) -> Result<()> {
+        self.memory.remove_dir(dir).await
+    }
+
+    async fn link(&self, from: &str, to: &str) -> Result<()> {
+        self.memory.link(from, to).await
+    }
+
+    async fn lock(&self, path: &str) -> Result<Box<dyn Lock>> {
+        self.memory.lock(path).await
+    }
+}

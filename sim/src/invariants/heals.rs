@@ -1,0 +1,56 @@
+//! Liveness: when faults end, every shard becomes complete up to the last window in bounded time, and
+//! no source of an earlier life is left.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+use tributary_proto::{ShardId, SourceId};
+use tributary_store::StoreHandle;
+
+use super::{Violation, violated};
+
+/// The last window may be a minute ahead. Then come its width, its grace, the edges' skew, a lane's
+/// longest pause, and as much again.
+const BOUND: Duration = Duration::from_secs(120);
+const GLANCE: Duration = Duration::from_millis(500);
+
+/// What has to come about.
+pub(crate) struct Healed {
+    /// Every shard is complete to here.
+    pub(crate) complete_to_ms: i64,
+    /// And these are all that live.
+    pub(crate) live: BTreeSet<SourceId>,
+}
+
+pub(crate) async fn heals(store: &StoreHandle, healed: &Healed) -> Result<Duration, Violation> {
+    let began = Instant::now();
+    loop {
+        let Some(missing) = missing(store, healed) else { return Ok(began.elapsed()) };
+        if began.elapsed() > BOUND {
+            return violated("all heals", format!("after {BOUND:?} {missing}"));
+        }
+        sleep(GLANCE).await;
+    }
+}
+
+fn missing(store: &StoreHandle, healed: &Healed) -> Option<String> {
+    for (shard, view) in (0..).map(ShardId).zip(store.views()) {
+        let completeness = view.completeness();
+        let live: BTreeSet<_> = completeness.live.iter().map(|(source, _)| *source).collect();
+        if live != healed.live {
+            return Some(format!(
+                "shard {shard} has the live sources {live:?}, not {:?}",
+                healed.live
+            ));
+        }
+        let wanted = healed.complete_to_ms;
+        if completeness.complete_to_ms.is_none_or(|complete| complete < wanted) {
+            return Some(format!(
+                "shard {shard} is complete to {:?}, not {wanted}",
+                completeness.complete_to_ms
+            ));
+        }
+    }
+    None
+}

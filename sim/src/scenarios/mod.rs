@@ -1,0 +1,3 @@
+//! What happens to the cluster, one story each.
+
+pub(crate) mod crash_and_heal;
