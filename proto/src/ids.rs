@@ -48,10 +48,7 @@ impl SourceId {
 
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (edge, boot) = bytes.split_first_chunk::<16>()?;
-        Some(SourceId {
-            edge: EdgeId(*edge),
-            boot: BootId(boot.try_into().ok()?),
-        })
+        Some(SourceId { edge: EdgeId(*edge), boot: BootId(boot.try_into().ok()?) })
     }
 }
 
@@ -128,22 +125,15 @@ mod tests {
     fn edge_id_reads_what_it_writes() {
         let id = EdgeId([7; 16]);
         assert_eq!(id.to_string().parse(), Ok(id));
-        for bad in [
-            "",
-            "7",
-            "+7070707070707070707070707070707",
-            "g7070707070707070707070707070707",
-        ] {
+        for bad in ["", "7", "+7070707070707070707070707070707", "g7070707070707070707070707070707"]
+        {
             assert!(bad.parse::<EdgeId>().is_err(), "{bad:?}");
         }
     }
 
     #[test]
     fn source_id_bytes_round_trip() {
-        let id = SourceId {
-            edge: EdgeId([1; 16]),
-            boot: BootId([2; 8]),
-        };
+        let id = SourceId { edge: EdgeId([1; 16]), boot: BootId([2; 8]) };
         assert_eq!(SourceId::from_bytes(&id.to_bytes()), Some(id));
         assert_eq!(SourceId::from_bytes(&[0; 23]), None);
     }

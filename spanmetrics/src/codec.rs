@@ -96,9 +96,7 @@ impl<'a> Reader<'a> {
     }
 
     pub fn varint(&mut self) -> Result<u64, DecodeError> {
-        self.varint_u128()?
-            .try_into()
-            .map_err(|_| DecodeError::Bad("integer: more than 64 bits"))
+        self.varint_u128()?.try_into().map_err(|_| DecodeError::Bad("integer: more than 64 bits"))
     }
 
     pub fn signed(&mut self) -> Result<i64, DecodeError> {
@@ -107,10 +105,7 @@ impl<'a> Reader<'a> {
     }
 
     pub fn fixed<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
-        let (first, rest) = self
-            .0
-            .split_first_chunk::<N>()
-            .ok_or(DecodeError::Truncated)?;
+        let (first, rest) = self.0.split_first_chunk::<N>().ok_or(DecodeError::Truncated)?;
         self.0 = rest;
         Ok(*first)
     }
@@ -164,10 +159,7 @@ mod tests {
         let overlong = Reader::new(&[0x81, 0x00]).varint();
         assert_eq!(overlong, Err(DecodeError::Bad("integer: overlong")));
         let too_long = Reader::new(&[0xff; 20]).varint_u128();
-        assert_eq!(
-            too_long,
-            Err(DecodeError::Bad("integer: more than 128 bits"))
-        );
+        assert_eq!(too_long, Err(DecodeError::Bad("integer: more than 128 bits")));
         let cut = Reader::new(&[0x05, b'a']).bytes();
         assert_eq!(cut, Err(DecodeError::Truncated));
     }

@@ -61,8 +61,7 @@ impl Content {
     pub fn tenant(&mut self, tenant: &Tenant) -> &mut TenantContent {
         // The key is cloned only where it is new; looked up twice then.
         if !self.tenants.contains_key(tenant) {
-            self.tenants
-                .insert(tenant.clone(), TenantContent::default());
+            self.tenants.insert(tenant.clone(), TenantContent::default());
         }
         self.tenants.get_mut(tenant).expect("inserted above")
     }
@@ -98,9 +97,7 @@ impl Content {
             for (layout_id, of_layout) in content.layouts {
                 for (id, group) in of_layout.groups {
                     let part = parts.entry(id.shard(shards)).or_default().tenant(&tenant);
-                    part.layout(layout_id, &of_layout.layout)
-                        .groups
-                        .insert(id, group);
+                    part.layout(layout_id, &of_layout.layout).groups.insert(id, group);
                 }
             }
             for (id, series) in content.samples {
@@ -113,19 +110,14 @@ impl Content {
 
     /// Every window end that holds a delta, with repeats.
     pub fn window_ends(&self) -> impl Iterator<Item = WindowEnd> {
-        let layouts = self
-            .tenants
-            .values()
-            .flat_map(|content| content.layouts.values());
+        let layouts = self.tenants.values().flat_map(|content| content.layouts.values());
         layouts
             .flat_map(|of_layout| of_layout.groups.values())
             .flat_map(|group| group.windows.keys().copied())
     }
 
     pub fn has_samples(&self) -> bool {
-        self.tenants
-            .values()
-            .any(|content| !content.samples.is_empty())
+        self.tenants.values().any(|content| !content.samples.is_empty())
     }
 
     /// Over the canonical encoding.
@@ -167,10 +159,7 @@ impl TenantContent {
     }
 
     pub fn layout(&mut self, id: LayoutId, layout: &Layout) -> &mut LayoutContent {
-        let empty = || LayoutContent {
-            layout: layout.clone(),
-            groups: BTreeMap::new(),
-        };
+        let empty = || LayoutContent { layout: layout.clone(), groups: BTreeMap::new() };
         self.layouts.entry(id).or_insert_with(empty)
     }
 
@@ -179,10 +168,7 @@ impl TenantContent {
         let series = self
             .samples
             .entry(SeriesId::of(tenant, &labels))
-            .or_insert_with(|| SeriesContent {
-                labels,
-                points: BTreeMap::new(),
-            });
+            .or_insert_with(|| SeriesContent { labels, points: BTreeMap::new() });
         let bits = SampleBits::new(value);
         *series.points.entry(time_ms).or_insert(bits) == bits
     }
@@ -214,33 +200,20 @@ impl TenantContent {
     }
 
     fn take(&mut self, passes: &mut impl FnMut(WindowEnd) -> bool) -> TenantContent {
-        let mut taken = TenantContent {
-            samples: std::mem::take(&mut self.samples),
-            ..Default::default()
-        };
+        let mut taken =
+            TenantContent { samples: std::mem::take(&mut self.samples), ..Default::default() };
         for (layout_id, of_layout) in &mut self.layouts {
             for (id, content) in &mut of_layout.groups {
-                let windows: BTreeMap<_, _> = content
-                    .windows
-                    .extract_if(.., |end, _| passes(*end))
-                    .collect();
+                let windows: BTreeMap<_, _> =
+                    content.windows.extract_if(.., |end, _| passes(*end)).collect();
                 if !windows.is_empty() {
-                    let part = GroupContent {
-                        group: content.group.clone(),
-                        windows,
-                    };
-                    taken
-                        .layout(*layout_id, &of_layout.layout)
-                        .groups
-                        .insert(*id, part);
+                    let part = GroupContent { group: content.group.clone(), windows };
+                    taken.layout(*layout_id, &of_layout.layout).groups.insert(*id, part);
                 }
             }
-            of_layout
-                .groups
-                .retain(|_, content| !content.windows.is_empty());
+            of_layout.groups.retain(|_, content| !content.windows.is_empty());
         }
-        self.layouts
-            .retain(|_, of_layout| !of_layout.groups.is_empty());
+        self.layouts.retain(|_, of_layout| !of_layout.groups.is_empty());
         taken
     }
 
@@ -278,33 +251,17 @@ impl TenantContent {
                 let group = Group::decode(r)?;
                 let mut windows = BTreeMap::new();
                 for _ in 0..r.varint()? {
-                    ascending(
-                        &mut windows,
-                        WindowEnd(r.signed()?),
-                        Delta::decode(r, &layout)?,
-                    )?;
+                    ascending(&mut windows, WindowEnd(r.signed()?), Delta::decode(r, &layout)?)?;
                 }
-                ascending(
-                    &mut groups,
-                    group.id(tenant),
-                    GroupContent { group, windows },
-                )?;
+                ascending(&mut groups, group.id(tenant), GroupContent { group, windows })?;
             }
-            ascending(
-                &mut content.layouts,
-                layout.id(),
-                LayoutContent { layout, groups },
-            )?;
+            ascending(&mut content.layouts, layout.id(), LayoutContent { layout, groups })?;
         }
         for _ in 0..r.varint()? {
             let labels = Labels::decode(r)?;
             let mut points = BTreeMap::new();
             for _ in 0..r.varint()? {
-                ascending(
-                    &mut points,
-                    r.signed()?,
-                    SampleBits(u64::from_le_bytes(r.fixed()?)),
-                )?;
+                ascending(&mut points, r.signed()?, SampleBits(u64::from_le_bytes(r.fixed()?)))?;
             }
             let id = SeriesId::of(tenant, &labels);
             ascending(&mut content.samples, id, SeriesContent { labels, points })?;

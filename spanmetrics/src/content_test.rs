@@ -40,10 +40,7 @@ fn content(parts: &[Part]) -> Content {
             .entry(id)
             .or_insert(GroupContent { group, windows });
         let end = WindowEnd(window * i64::from(layout.window_ms()));
-        let delta = of_group
-            .windows
-            .entry(end)
-            .or_insert_with(|| Delta::empty(layout));
+        let delta = of_group.windows.entry(end).or_insert_with(|| Delta::empty(layout));
         delta.observe(layout, duration_ns);
     }
     content

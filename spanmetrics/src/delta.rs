@@ -21,11 +21,7 @@ pub struct Delta {
 
 impl Delta {
     pub fn empty(layout: &Layout) -> Self {
-        Delta {
-            count: 0,
-            sum_us: 0,
-            buckets: vec![0; layout.buckets()],
-        }
+        Delta { count: 0, sum_us: 0, buckets: vec![0; layout.buckets()] }
     }
 
     /// Adds one span.
@@ -38,11 +34,7 @@ impl Delta {
     /// Wraps where it overflows, since only modular addition is associative there; 2^64 units are
     /// 18 thousand million million spans in one window.
     pub fn merge(&mut self, other: &Delta) {
-        debug_assert_eq!(
-            self.buckets.len(),
-            other.buckets.len(),
-            "deltas of two layouts"
-        );
+        debug_assert_eq!(self.buckets.len(), other.buckets.len(), "deltas of two layouts");
         self.count = self.count.wrapping_add(other.count);
         self.sum_us = self.sum_us.wrapping_add(other.sum_us);
         for (mine, theirs) in self.buckets.iter_mut().zip(&other.buckets) {
@@ -54,12 +46,7 @@ impl Delta {
     pub fn encode(&self, w: &mut Writer) {
         w.varint(self.count);
         w.varint(self.sum_us);
-        let filled = || {
-            self.buckets
-                .iter()
-                .enumerate()
-                .filter(|(_, units)| **units > 0)
-        };
+        let filled = || self.buckets.iter().enumerate().filter(|(_, units)| **units > 0);
         w.varint(filled().count() as u64);
         let mut next = 0;
         for (at, &units) in filled() {
@@ -76,12 +63,8 @@ impl Delta {
         let filled = r.varint()?;
         let mut next = 0u64;
         for _ in 0..filled {
-            let at = next
-                .checked_add(r.varint()?)
-                .ok_or(DecodeError::Bad("bucket"))?;
-            let bucket = usize::try_from(at)
-                .ok()
-                .and_then(|at| delta.buckets.get_mut(at));
+            let at = next.checked_add(r.varint()?).ok_or(DecodeError::Bad("bucket"))?;
+            let bucket = usize::try_from(at).ok().and_then(|at| delta.buckets.get_mut(at));
             *bucket.ok_or(DecodeError::Bad("bucket"))? = match r.varint()? {
                 0 => return Err(DecodeError::Bad("bucket: empty")),
                 units => units,
@@ -104,15 +87,7 @@ mod tests {
             delta.observe(&layout, ns);
             delta.sum_us
         };
-        let cases = [
-            (0, 0),
-            (1, 0),
-            (499, 0),
-            (500, 1),
-            (501, 1),
-            (1499, 1),
-            (1500, 2),
-        ];
+        let cases = [(0, 0), (1, 0), (499, 0), (500, 1), (501, 1), (1499, 1), (1500, 2)];
         for (ns, us) in cases {
             assert_eq!(rounded(ns), us, "{ns} ns");
         }

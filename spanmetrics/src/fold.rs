@@ -50,14 +50,13 @@ pub fn fold(
 ) -> Result<Folded, BadSpans> {
     let mut folded = Folded::default();
     let admitted = Admitted::around(arrival_ns, config);
-    let mut visit = |resource: &Resource, span: &Span| {
-        match admitted.check(span.end_time_unix_nano) {
-            Admission::Late => folded.late += 1,
-            Admission::Future => folded.future += 1,
-            Admission::Admitted => {
-                folded.accepted += 1;
-                add(&mut folded.content, tenant, config, &resource.attributes, span);
-            }
+    let mut visit = |resource: &Resource, span: &Span| match admitted.check(span.end_time_unix_nano)
+    {
+        Admission::Late => folded.late += 1,
+        Admission::Future => folded.future += 1,
+        Admission::Admitted => {
+            folded.accepted += 1;
+            add(&mut folded.content, tenant, config, &resource.attributes, span);
         }
     };
     match encoding {
@@ -89,14 +88,9 @@ fn add(
     let of_group = of_layout
         .groups
         .entry(group.id(tenant))
-        .or_insert_with(|| GroupContent {
-            group,
-            windows: Default::default(),
-        });
+        .or_insert_with(|| GroupContent { group, windows: Default::default() });
     // An end before its start is a clock that stepped back: the span happened, and took no time.
-    let duration_ns = span
-        .end_time_unix_nano
-        .saturating_sub(span.start_time_unix_nano);
+    let duration_ns = span.end_time_unix_nano.saturating_sub(span.start_time_unix_nano);
     of_group
         .windows
         .entry(layout.window(span.end_time_unix_nano))
@@ -126,11 +120,7 @@ fn group(config: &Config, resource: &[KeyValue], span: &Span) -> Group {
 
 /// Of a key that stands twice the first counts.
 fn find<'a>(attributes: &'a [KeyValue], name: &str) -> Option<&'a AnyValue> {
-    attributes
-        .iter()
-        .find(|attribute| attribute.key == name)?
-        .value
-        .as_ref()
+    attributes.iter().find(|attribute| attribute.key == name)?.value.as_ref()
 }
 
 /// A dimension's value as text; lists and maps as JSON, as the Collector has them.

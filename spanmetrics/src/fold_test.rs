@@ -9,11 +9,7 @@ const SECOND: u64 = 1_000_000_000;
 const NOW: u64 = 1_700_000_003 * SECOND;
 
 fn attribute(key: &str, value: Value) -> KeyValue {
-    KeyValue {
-        key: key.into(),
-        value: Some(AnyValue { value: Some(value) }),
-        ..Default::default()
-    }
+    KeyValue { key: key.into(), value: Some(AnyValue { value: Some(value) }), ..Default::default() }
 }
 
 fn span(name: &str, start_ns: u64, end_ns: u64) -> Span {
@@ -22,10 +18,7 @@ fn span(name: &str, start_ns: u64, end_ns: u64) -> Span {
         kind: 2,
         start_time_unix_nano: start_ns,
         end_time_unix_nano: end_ns,
-        status: Some(Status {
-            code: 2,
-            message: String::new(),
-        }),
+        status: Some(Status { code: 2, message: String::new() }),
         ..Default::default()
     }
 }
@@ -35,15 +28,9 @@ fn request(spans: Vec<Span>) -> ExportTraceServiceRequest {
         attributes: vec![attribute("service.name", Value::StringValue("shop".into()))],
         ..Default::default()
     };
-    let scope_spans = vec![ScopeSpans {
-        spans,
-        ..Default::default()
-    }];
-    let resource_spans = vec![ResourceSpans {
-        resource: Some(resource),
-        scope_spans,
-        ..Default::default()
-    }];
+    let scope_spans = vec![ScopeSpans { spans, ..Default::default() }];
+    let resource_spans =
+        vec![ResourceSpans { resource: Some(resource), scope_spans, ..Default::default() }];
     ExportTraceServiceRequest { resource_spans }
 }
 
@@ -53,11 +40,7 @@ fn folded(config: &Config, spans: Vec<Span>) -> Folded {
 }
 
 fn windows(folded: &Folded) -> Vec<(WindowEnd, u64, u128)> {
-    let layouts = folded
-        .content
-        .tenants
-        .values()
-        .flat_map(|content| content.layouts.values());
+    let layouts = folded.content.tenants.values().flat_map(|content| content.layouts.values());
     layouts
         .flat_map(|layout| layout.groups.values())
         .flat_map(|group| &group.windows)
@@ -69,10 +52,7 @@ fn windows(folded: &Folded) -> Vec<(WindowEnd, u64, u128)> {
 fn a_span_lands_in_the_window_of_its_end() {
     let end = 1_699_990_000 * SECOND;
     let folded = folded(&Config::default(), vec![span("a", end - 3_000_000, end)]);
-    assert_eq!(
-        windows(&folded),
-        [(WindowEnd(1_699_990_010_000), 1024, 3000)]
-    );
+    assert_eq!(windows(&folded), [(WindowEnd(1_699_990_010_000), 1024, 3000)]);
     assert_eq!(folded.accepted, 1);
 }
 
@@ -109,14 +89,8 @@ fn a_dimension_is_the_spans_attribute_or_else_the_resources() {
     let content = &folded.content.tenants[&Tenant::default()];
     let of_layout = &content.layouts[&config.layout.id()];
     let group = &of_layout.groups.values().next().expect("one group").group;
-    assert_eq!(
-        group.dimensions.to_string(),
-        r#"{code="200",service.name="shop"}"#
-    );
-    assert_eq!(
-        (group.kind, group.status),
-        (SpanKind::Server, StatusCode::Error)
-    );
+    assert_eq!(group.dimensions.to_string(), r#"{code="200",service.name="shop"}"#);
+    assert_eq!((group.kind, group.status), (SpanKind::Server, StatusCode::Error));
 }
 
 #[test]
@@ -127,27 +101,18 @@ fn json_and_protobuf_of_one_request_are_one_content() {
     let config = Config::default();
     let from_json = fold(&json, Encoding::Json, &tenant, &config, NOW).expect("decodes");
     let bytes = request.encode_to_vec();
-    assert_eq!(
-        Ok(from_json),
-        fold(&bytes, Encoding::Protobuf, &tenant, &config, NOW)
-    );
+    assert_eq!(Ok(from_json), fold(&bytes, Encoding::Protobuf, &tenant, &config, NOW));
 }
 
 #[test]
 fn broken_bytes_are_bad_data() {
     let tenant = Tenant::default();
     let config = Config::default();
-    for (bytes, encoding) in [
-        (&b"\x0a\xff"[..], Encoding::Protobuf),
-        (b"{\"resourceSpans\":[", Encoding::Json),
-    ] {
+    for (bytes, encoding) in
+        [(&b"\x0a\xff"[..], Encoding::Protobuf), (b"{\"resourceSpans\":[", Encoding::Json)]
+    {
         let refused = fold(bytes, encoding, &tenant, &config, NOW).expect_err("broken");
-        assert!(
-            refused
-                .to_string()
-                .starts_with("not an OTLP trace request: "),
-            "{refused}"
-        );
+        assert!(refused.to_string().starts_with("not an OTLP trace request: "), "{refused}");
     }
 }
 

@@ -117,9 +117,7 @@ impl SpanKind {
 impl StatusCode {
     pub fn from_number(number: i32) -> Option<Self> {
         use StatusCode::{Error, Ok, Unset};
-        [Unset, Ok, Error]
-            .into_iter()
-            .find(|status| *status as i32 == number)
+        [Unset, Ok, Error].into_iter().find(|status| *status as i32 == number)
     }
 
     pub fn name(self) -> &'static str {
@@ -164,16 +162,8 @@ mod tests {
         let ids = [
             checkout().id(&Tenant::default()),
             checkout().id(&shop),
-            Group {
-                status: StatusCode::Ok,
-                ..checkout()
-            }
-            .id(&shop),
-            Group {
-                external: Labels::default(),
-                ..checkout()
-            }
-            .id(&shop),
+            Group { status: StatusCode::Ok, ..checkout() }.id(&shop),
+            Group { external: Labels::default(), ..checkout() }.id(&shop),
         ];
         assert_eq!(ids.map(|id| id.to_string()), PINNED);
         assert_eq!(ids.map(|id| id.shard(16)), PINNED_SHARDS);

@@ -28,10 +28,8 @@ impl Layout {
     pub fn explicit(window_ms: u32, bounds_ns: Vec<u64>) -> Option<Self> {
         let ascending = bounds_ns.windows(2).all(|pair| pair[0] < pair[1]);
         let aligned = window_ms > 0 && 86_400_000 % window_ms == 0;
-        (ascending && aligned && bounds_ns.len() <= Self::MAX_BOUNDS).then_some(Layout {
-            window_ms,
-            bounds_ns,
-        })
+        (ascending && aligned && bounds_ns.len() <= Self::MAX_BOUNDS)
+            .then_some(Layout { window_ms, bounds_ns })
     }
 
     pub fn window_ms(&self) -> u32 {
@@ -82,10 +80,7 @@ impl Layout {
             EXPLICIT_V1 => {}
             other => return Err(DecodeError::UnknownVersion(other)),
         }
-        let window_ms = r
-            .varint()?
-            .try_into()
-            .map_err(|_| DecodeError::Bad("window width"))?;
+        let window_ms = r.varint()?.try_into().map_err(|_| DecodeError::Bad("window width"))?;
         let count = r.varint()?;
         if count > Self::MAX_BOUNDS as u64 {
             return Err(DecodeError::Bad("layout: too many bounds"));
@@ -93,9 +88,7 @@ impl Layout {
         let mut bounds_ns = Vec::new();
         let mut previous = 0u64;
         for _ in 0..count {
-            previous = previous
-                .checked_add(r.varint()?)
-                .ok_or(DecodeError::Bad("bound"))?;
+            previous = previous.checked_add(r.varint()?).ok_or(DecodeError::Bad("bound"))?;
             bounds_ns.push(previous);
         }
         Layout::explicit(window_ms, bounds_ns).ok_or(DecodeError::Bad("layout"))
@@ -105,14 +98,10 @@ impl Layout {
 /// Ten-second windows, 2 ms to 15 s: the bounds of the Collector's span metrics.
 impl Default for Layout {
     fn default() -> Self {
-        const BOUNDS_MS: [u64; 16] = [
-            2, 4, 6, 8, 10, 50, 100, 200, 400, 800, 1000, 1400, 2000, 5000, 10_000, 15_000,
-        ];
+        const BOUNDS_MS: [u64; 16] =
+            [2, 4, 6, 8, 10, 50, 100, 200, 400, 800, 1000, 1400, 2000, 5000, 10_000, 15_000];
         let bounds_ns = BOUNDS_MS.iter().map(|ms| ms * 1_000_000).collect();
-        Layout {
-            window_ms: 10_000,
-            bounds_ns,
-        }
+        Layout { window_ms: 10_000, bounds_ns }
     }
 }
 
@@ -150,10 +139,7 @@ mod tests {
         let mut w = Writer::new();
         Layout::default().encode(&mut w);
         let bytes = w.into_bytes();
-        assert_eq!(
-            Layout::decode(&mut Reader::new(&bytes)),
-            Ok(Layout::default())
-        );
+        assert_eq!(Layout::decode(&mut Reader::new(&bytes)), Ok(Layout::default()));
     }
 
     const DEFAULT_ID: u64 = 1_686_878_073_621_659_162;

@@ -105,13 +105,7 @@ fn add(labels: &mut Labels, mut name: String, value: &str) {
 fn label_name(attribute: &str) -> String {
     let mut name: String = attribute
         .chars()
-        .map(|c| {
-            if c.is_ascii_alphanumeric() || c == '_' {
-                c
-            } else {
-                '_'
-            }
-        })
+        .map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '_' })
         .collect();
     if name.starts_with(|c: char| c.is_ascii_digit()) {
         name.insert(0, '_');
@@ -171,10 +165,7 @@ mod tests {
         group.dimensions =
             Labels::from_pairs([("a.b", "1"), ("a_b", "2"), ("le", "3"), ("span.name", "4")]);
         let labels = Naming::default().labels(&group);
-        assert_eq!(
-            (labels.get("a_b"), labels.get("exported_a_b")),
-            (Some("1"), Some("2"))
-        );
+        assert_eq!((labels.get("a_b"), labels.get("exported_a_b")), (Some("1"), Some("2")));
         assert_eq!(
             (labels.get("exported_le"), labels.get("exported_span_name")),
             (Some("3"), Some("4"))

@@ -55,10 +55,7 @@ mod tests {
 
     #[test]
     fn names_are_checked() {
-        assert_eq!(
-            Tenant::new("shop-eu_1").expect("valid").as_str(),
-            "shop-eu_1"
-        );
+        assert_eq!(Tenant::new("shop-eu_1").expect("valid").as_str(), "shop-eu_1");
         let long = "a".repeat(65);
         for bad in ["", "Shop", "a b", "a\0", long.as_str()] {
             assert!(Tenant::new(bad).is_err(), "{bad:?}");

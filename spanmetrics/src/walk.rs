@@ -26,7 +26,10 @@ const RESOURCE_SPANS_RESOURCE: u32 = 1;
 const RESOURCE_SPANS_SCOPE_SPANS: u32 = 2;
 const SCOPE_SPANS_SPANS: u32 = 2;
 
-pub(crate) fn each_span(request: &[u8], mut visit: impl FnMut(&Resource, &Span)) -> Result<(), Broken> {
+pub(crate) fn each_span(
+    request: &[u8],
+    mut visit: impl FnMut(&Resource, &Span),
+) -> Result<(), Broken> {
     each_message(request, REQUEST_RESOURCE_SPANS, |resource_spans| {
         let mut resource = Resource::default();
         each_message(resource_spans, RESOURCE_SPANS_RESOURCE, |piece| Ok(resource.merge(piece)?))?;

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use thiserror::Error;
 
-use crate::disk::{DiskError, Disk, Lock};
+use crate::disk::{Disk, DiskError, Lock};
 
 /// Raised when a build writes what an older one cannot read.
 pub const FORMAT: u32 = 1;
@@ -36,7 +36,13 @@ pub struct Home {
 impl Home {
     /// Takes the folder for this process, and makes it one of ours where it is empty.
     pub async fn take(disk: &dyn Disk) -> Result<Home, HomeError> {
-        let before = disk.list("").await?;
+        // A folder that is somebody else's is left as it is: not even a lock file goes in.
+        if disk.read(FORMAT_FILE).await?.is_none() {
+            let ours = |name: &String| name.starts_with(LOCK_FILE) || name.starts_with(FORMAT_FILE);
+            if let Some(found) = disk.list("").await?.into_iter().find(|name| !ours(name)) {
+                return Err(HomeError::NotOurs { found });
+            }
+        }
         let lock = disk.lock(LOCK_FILE).await?;
         match disk.read(FORMAT_FILE).await? {
             Some(text) => {
@@ -45,13 +51,42 @@ impl Home {
                     return Err(HomeError::UnknownFormat { found });
                 }
             }
-            None => {
-                if let Some(found) = before.into_iter().find(|name| name != LOCK_FILE) {
-                    return Err(HomeError::NotOurs { found });
-                }
-                disk.replace(FORMAT_FILE, Bytes::from(format!("{FORMAT}\n"))).await?;
-            }
+            None => disk.replace(FORMAT_FILE, Bytes::from(format!("{FORMAT}\n"))).await?,
         }
         Ok(Home { _lock: lock })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::Files;
+    use crate::disk::memory::MemoryDisk;
+
+    #[tokio::test]
+    async fn an_empty_folder_becomes_ours_and_stays_so() {
+        let disk = MemoryDisk::new();
+        let home = Home::take(&disk).await.unwrap();
+        let second = Home::take(&disk).await.unwrap_err();
+        assert!(second.to_string().contains("LOCK"), "{second}");
+        drop(home);
+        Home::take(&disk).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn another_format_is_refused_with_what_to_do() {
+        let disk = MemoryDisk::new();
+        disk.replace(FORMAT_FILE, Bytes::from_static(b"7\n")).await.unwrap();
+        let refused = Home::take(&disk).await.unwrap_err().to_string();
+        assert!(refused.contains("has format \"7\"") && refused.contains("name another folder"));
+    }
+
+    #[tokio::test]
+    async fn a_folder_of_somebody_elses_is_left_untouched() {
+        let disk = MemoryDisk::new();
+        disk.replace("note.txt", Bytes::from_static(b"mine")).await.unwrap();
+        let refused = Home::take(&disk).await.unwrap_err().to_string();
+        assert!(refused.contains("note.txt"), "{refused}");
+        assert_eq!(disk.list("").await.unwrap(), ["note.txt"]);
     }
 }

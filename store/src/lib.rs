@@ -13,11 +13,13 @@ mod family;
 mod home;
 pub mod log;
 mod matcher;
+mod metrics;
 pub mod shard;
 mod store;
 
 pub use family::totals::Totals;
 pub use home::{FORMAT, Home, HomeError};
 pub use matcher::{InvalidRegex, MatchOp, Matcher};
+pub use metrics::StoreMetrics;
 pub use shard::{Completeness, GroupHistory, LayoutHistory, TenantDictionary, View};
 pub use store::{Options, Store, StoreHandle};

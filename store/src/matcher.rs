@@ -44,13 +44,9 @@ impl Matcher {
         let (name, value) = (name.into(), value.into());
         let regex = match op {
             MatchOp::Equal | MatchOp::NotEqual => None,
-            MatchOp::Regex | MatchOp::NotRegex => {
-                Some(anchored(&value).map_err(|reason| InvalidRegex {
-                    name: name.clone(),
-                    pattern: value.clone(),
-                    reason,
-                })?)
-            }
+            MatchOp::Regex | MatchOp::NotRegex => Some(anchored(&value).map_err(|reason| {
+                InvalidRegex { name: name.clone(), pattern: value.clone(), reason }
+            })?),
         };
         Ok(Matcher { name, op, value, regex })
     }

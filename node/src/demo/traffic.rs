@@ -29,7 +29,12 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Traffic {
     /// Each region has visitors of its own. `receiver` speaks OTLP/gRPC.
-    pub fn new(seed: u64, region: &str, receiver: SocketAddr, clock: Arc<dyn Clock>) -> Result<Self> {
+    pub fn new(
+        seed: u64,
+        region: &str,
+        receiver: SocketAddr,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self> {
         let add = |seed: u64, byte| seed.wrapping_mul(31).wrapping_add(u64::from(byte));
         let shop = Shop::new(region.bytes().fold(seed, add));
         let endpoint = Endpoint::from_shared(format!("http://{receiver}"))?.timeout(TIMEOUT);
@@ -62,8 +67,7 @@ impl Traffic {
 
     async fn send(&mut self) -> Result<(), tonic::Status> {
         let now_ns = self.clock.now_ns();
-        let resource_spans =
-            (0..VISITS_A_REQUEST).flat_map(|_| self.shop.visit(now_ns)).collect();
+        let resource_spans = (0..VISITS_A_REQUEST).flat_map(|_| self.shop.visit(now_ns)).collect();
         self.client.export(ExportTraceServiceRequest { resource_spans }).await?;
         Ok(())
     }

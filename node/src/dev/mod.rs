@@ -119,6 +119,8 @@ impl Node {
         let registry = Registry::default();
         registry.add(&[], self_metrics::process);
         registry.add(&[], self_metrics::build_info);
+        let store_metrics = handle.metrics().clone();
+        registry.add(&[], move || store_metrics.collect());
         Ok(Node {
             disk,
             _home: home,

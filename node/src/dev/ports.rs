@@ -39,7 +39,9 @@ impl Ports {
 /// Listens on a port of every loopback address that there is.
 pub(crate) async fn listen(port: u16, what: &str) -> anyhow::Result<Vec<TcpListener>> {
     let mut listeners = Vec::new();
-    for address in [SocketAddr::from((Ipv4Addr::LOCALHOST, port)), (Ipv6Addr::LOCALHOST, port).into()] {
+    for address in
+        [SocketAddr::from((Ipv4Addr::LOCALHOST, port)), (Ipv6Addr::LOCALHOST, port).into()]
+    {
         match TcpListener::bind(address).await {
             Ok(listener) => listeners.push(listener),
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => bail!(
@@ -59,8 +61,9 @@ pub(crate) async fn listen(port: u16, what: &str) -> anyhow::Result<Vec<TcpListe
 
 /// A free loopback port of the system's choice.
 pub(crate) async fn listen_anywhere() -> anyhow::Result<(TcpListener, SocketAddr)> {
-    let listener =
-        TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("finding a free loopback port")?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .await
+        .context("finding a free loopback port")?;
     let address = listener.local_addr()?;
     Ok((listener, address))
 }

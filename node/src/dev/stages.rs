@@ -20,7 +20,11 @@ impl Stage {
     }
 
     /// Runs until the stage is stopped; ending earlier is a failure.
-    pub(crate) fn spawn(&mut self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+    pub(crate) fn spawn(
+        &mut self,
+        name: &'static str,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) {
         self.tasks.spawn(async move {
             task.await;
             name

@@ -114,5 +114,5 @@ mod tests {
         assert!(key(0, 9).row(9) < key(1, 1).row(1));
     }
 
-    const PINNED: &str = "";
+    const PINNED: &str = "01029f9c01000000e0d4038010a8e79adef4a6e220020180080e8008e1404fca";
 }

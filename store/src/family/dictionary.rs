@@ -43,8 +43,12 @@ impl Definition {
         let kind = key.u8().ok_or(bad_key)?;
         let read = |r: &mut Reader<'_>| match kind {
             GROUP => Ok(Definition::Group(GroupId(key.u128().ok_or(bad_key)?), Group::decode(r)?)),
-            LAYOUT => Ok(Definition::Layout(LayoutId(key.u64().ok_or(bad_key)?), Layout::decode(r)?)),
-            SERIES => Ok(Definition::Series(SeriesId(key.u128().ok_or(bad_key)?), Labels::decode(r)?)),
+            LAYOUT => {
+                Ok(Definition::Layout(LayoutId(key.u64().ok_or(bad_key)?), Layout::decode(r)?))
+            }
+            SERIES => {
+                Ok(Definition::Series(SeriesId(key.u128().ok_or(bad_key)?), Labels::decode(r)?))
+            }
             _ => Err(bad_key),
         };
         super::open(DEFINITION_V1, value, read).map(|definition| (tenant, definition))

@@ -91,7 +91,8 @@ mod tests {
         let key = |tenant: &str, time| {
             KeyWriter::tenant(&Tenant::new(tenant).expect("valid")).time(time).done()
         };
-        let sorted = [key("a", -1), key("a", 0), key("a", i64::MAX), key("a-b", i64::MIN), key("ab", 0)];
+        let sorted =
+            [key("a", -1), key("a", 0), key("a", i64::MAX), key("a-b", i64::MIN), key("ab", 0)];
         assert!(sorted.is_sorted());
         let (tenant, mut rest) = KeyReader::tenant(&sorted[0]).expect("reads");
         assert_eq!((tenant.as_str(), rest.time(), rest.u8()), ("a", Some(-1), None));

@@ -78,5 +78,5 @@ mod tests {
         assert_eq!(Totals::decode(&value, &layout), Ok(totals));
     }
 
-    const PINNED: &str = "";
+    const PINNED: &str = "01801000008010004f3ebf89";
 }

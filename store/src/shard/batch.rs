@@ -66,7 +66,9 @@ fn rows(content: &Content, id: u64, batch: &mut Batch) -> Touched {
             }
         }
         for (series, of_series) in &content.samples {
-            for (stretch_ms, points) in by_stretch(&of_series.points, |time_ms| stretch_of(*time_ms)) {
+            for (stretch_ms, points) in
+                by_stretch(&of_series.points, |time_ms| stretch_of(*time_ms))
+            {
                 let key = SampleKey { tenant: tenant.clone(), series: *series, stretch_ms };
                 put_samples(batch, &key, id, &points);
                 touched.samples.insert(key);

@@ -20,7 +20,12 @@ pub(crate) struct Gathered {
     pub(crate) promises_durability: bool,
 }
 
-pub(crate) fn gather(shard: ShardId, shards: u16, sources: &Sources, entries: &[Entry]) -> Gathered {
+pub(crate) fn gather(
+    shard: ShardId,
+    shards: u16,
+    sources: &Sources,
+    entries: &[Entry],
+) -> Gathered {
     let mut gathered = Gathered::default();
     for entry in entries {
         let answer = take(shard, shards, sources, &mut gathered, entry);
@@ -47,8 +52,8 @@ fn take(
         Verdict::Take(next) => next,
     };
     if let Entry::Slice(slice) = entry {
-        let content = read(shard, shards, slice)
-            .map_err(|reason| OfferError::Malformed { shard, reason })?;
+        let content =
+            read(shard, shards, slice).map_err(|reason| OfferError::Malformed { shard, reason })?;
         gathered.content.merge(content);
     }
     gathered.sources.insert(source, next);

@@ -16,6 +16,7 @@ use super::open::open;
 use super::view::View;
 use crate::disk::{self, Disk, Families};
 use crate::family;
+use crate::metrics::StoreMetrics;
 
 /// Entries that wait for one shard hold at most this much; an entry that is larger waits alone.
 const QUEUE_BYTES: usize = 16 << 20;
@@ -40,6 +41,7 @@ pub struct ShardService {
     touched: Touched,
     offers: mpsc::Receiver<Offer>,
     published: watch::Sender<View>,
+    metrics: Arc<StoreMetrics>,
 }
 
 #[derive(Clone)]
@@ -60,10 +62,10 @@ impl ShardHandle {
     /// Waits for room in the queue, then for the answer. Dropping the future takes nothing back.
     pub async fn offer(&self, entry: Entry) -> Result<Answer, OfferError> {
         let gone = || self.unavailable("the store has stopped");
-        let bytes = ENTRY_BYTES + if let Entry::Slice(slice) = &entry { slice.payload.len() } else { 0 };
+        let bytes =
+            ENTRY_BYTES + if let Entry::Slice(slice) = &entry { slice.payload.len() } else { 0 };
         let permits = bytes.min(QUEUE_BYTES) as u32;
-        let _room =
-            self.room.clone().acquire_many_owned(permits).await.map_err(|_| gone())?;
+        let _room = self.room.clone().acquire_many_owned(permits).await.map_err(|_| gone())?;
         let (answer, answered) = oneshot::channel();
         self.offers.send(Offer { entry, answer, _room }).await.map_err(|_| gone())?;
         answered.await.map_err(|_| gone())?
@@ -84,6 +86,7 @@ impl ShardService {
         disk: &dyn Disk,
         shard: ShardId,
         shards: u16,
+        metrics: Arc<StoreMetrics>,
     ) -> disk::Result<(ShardService, ShardHandle)> {
         let dir = format!("shards/{:05}", shard.0);
         let families = disk.families(&dir, family::NAMES).await?;
@@ -103,6 +106,7 @@ impl ShardService {
             touched: Touched::default(),
             offers,
             published,
+            metrics,
         };
         Ok((service, handle))
     }
@@ -121,11 +125,14 @@ impl ShardService {
                 offers.drain(..).map(|offer| (offer.entry, (offer.answer, offer._room))).unzip();
             let answers = self.apply(&entries).await;
             for ((waiter, _room), answer) in waiting.into_iter().zip(answers) {
+                self.metrics.count(&answer);
                 // The offerer may have given up: it will offer again.
                 let _ = waiter.send(answer);
             }
         }
-        if self.unflushed && let Err(error) = self.families.flush().await {
+        if self.unflushed
+            && let Err(error) = self.families.flush().await
+        {
             warn!(shard = self.shard.0, %error, "the last flush failed; edges will offer again");
         }
     }
@@ -137,13 +144,17 @@ impl ShardService {
             Err(error) => {
                 warn!(shard = self.shard.0, %error, "apply failed; the entries will be offered again");
                 let reason = error.to_string();
-                let unavailable = || OfferError::Unavailable { shard: self.shard, reason: reason.clone() };
+                let unavailable =
+                    || OfferError::Unavailable { shard: self.shard, reason: reason.clone() };
                 entries.iter().map(|_| Err(unavailable())).collect()
             }
         }
     }
 
-    async fn try_apply(&mut self, entries: &[Entry]) -> disk::Result<Vec<Result<Answer, OfferError>>> {
+    async fn try_apply(
+        &mut self,
+        entries: &[Entry],
+    ) -> disk::Result<Vec<Result<Answer, OfferError>>> {
         if self.stale {
             self.view = open(&*self.families, &self.view.dir).await?;
             self.publish();
@@ -153,12 +164,14 @@ impl ShardService {
         // Owed until a flush goes well, whatever is offered next.
         self.owes_flush |= gathered.promises_durability;
         if !gathered.sources.is_empty() {
-            let taken = gathered.answers.iter().filter(|a| matches!(a, Ok(Answer::Applied))).count();
+            let taken =
+                gathered.answers.iter().filter(|a| matches!(a, Ok(Answer::Applied))).count();
             let commit = commit(self.view.row, taken as u64, &gathered, &self.view.dictionary);
             self.unflushed = true;
             self.stale = true;
             self.families.write(commit.batch).await?;
             self.stale = false;
+            self.metrics.commits.add(1);
             if !commit.learned.is_empty() {
                 let dictionary = Arc::make_mut(&mut self.view.dictionary);
                 for (tenant, definition) in commit.learned {
@@ -179,17 +192,18 @@ impl ShardService {
         if self.owes_flush && self.unflushed {
             self.families.flush().await?;
             self.unflushed = false;
+            self.metrics.flushes.add(1);
         }
         self.owes_flush = false;
         Ok(gathered.answers)
     }
 
     async fn compact_now_and_then(&mut self) -> disk::Result<()> {
-        if self.view.row.id % COMPACT_EVERY == 0 {
-            let batch =
-                compact(&*self.view.snapshot, &self.view.dictionary, &self.touched).await?;
+        if self.view.row.id.is_multiple_of(COMPACT_EVERY) {
+            let batch = compact(&*self.view.snapshot, &self.view.dictionary, &self.touched).await?;
             if !batch.is_empty() {
                 self.families.write(batch).await?;
+                self.metrics.compactions.add(1);
                 self.view.snapshot = self.families.snapshot();
                 self.publish();
             }

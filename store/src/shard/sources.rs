@@ -70,11 +70,15 @@ pub(crate) fn judge(known: Option<&SourceState>, entry: &Entry) -> Verdict {
     match entry {
         Entry::Close { .. } if state.closed => Verdict::Answer(Answer::Duplicate),
         _ if state.closed => Verdict::Answer(Answer::Closed),
-        Entry::Sealed { after, .. } | Entry::Close { last: after, .. } if *after > state.last => resend,
-        Entry::Close { last, .. } if *last < state.last => Verdict::Answer(Answer::Forked),
-        Entry::Close { .. } => {
-            Verdict::Take(SourceState { closed: true, digests: Default::default(), ..state.clone() })
+        Entry::Sealed { after, .. } | Entry::Close { last: after, .. } if *after > state.last => {
+            resend
         }
+        Entry::Close { last, .. } if *last < state.last => Verdict::Answer(Answer::Forked),
+        Entry::Close { .. } => Verdict::Take(SourceState {
+            closed: true,
+            digests: Default::default(),
+            ..state.clone()
+        }),
         // Overtaken by a later slice, which carried a promise of its own.
         Entry::Sealed { after, .. } if *after < state.last => Verdict::Answer(Answer::Duplicate),
         Entry::Sealed { sealed_to_ms, .. } => {

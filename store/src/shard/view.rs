@@ -6,7 +6,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tributary_spanmetrics::{Delta, GroupId, Layout, LayoutId, SampleBits, SeriesId, Tenant, WindowEnd};
+use tributary_spanmetrics::{
+    Delta, GroupId, Layout, LayoutId, SampleBits, SeriesId, Tenant, WindowEnd,
+};
 
 use super::dictionary::{Dictionary, TenantDictionary};
 use super::sources::{Completeness, Sources};
@@ -109,7 +111,8 @@ impl View {
         for rows in scanned {
             let mut points = BTreeMap::new();
             for (key, value) in &rows {
-                let later = samples::decode(value).map_err(|e| self.damaged(family::SAMPLES, key, e))?;
+                let later =
+                    samples::decode(value).map_err(|e| self.damaged(family::SAMPLES, key, e))?;
                 samples::add_later(&mut points, later);
             }
             let mut wanted = points.split_off(&from_ms.saturating_add(1));
@@ -147,7 +150,8 @@ impl GroupHistory {
             });
             if let Err(damage) = add(of_layout, value) {
                 let (group, stretch) = (key.group, key.stretch_ms);
-                self.damaged.push(format!("group {group}, stretch {stretch}, commit {id}: {damage}"));
+                self.damaged
+                    .push(format!("group {group}, stretch {stretch}, commit {id}: {damage}"));
             }
         }
     }
