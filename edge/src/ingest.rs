@@ -92,14 +92,20 @@ impl EdgeHandle {
                 self.metrics.spans_future.add(answer.future);
             }
             Err(Refusal::BadData(_)) => self.metrics.refused_bad_data.add(1),
-            Err(Refusal::Overload { .. } | Refusal::Stopping) => self.metrics.refused_overload.add(1),
+            Err(Refusal::Overload { .. } | Refusal::Stopping) => {
+                self.metrics.refused_overload.add(1)
+            }
             Err(Refusal::Journal(_)) => self.metrics.refused_journal.add(1),
         }
         answer
     }
 
     /// Stores samples as they are, in the way of spans.
-    pub async fn ingest_samples(&self, tenant: &Tenant, samples: Vec<Sample>) -> Result<(), Refusal> {
+    pub async fn ingest_samples(
+        &self,
+        tenant: &Tenant,
+        samples: Vec<Sample>,
+    ) -> Result<(), Refusal> {
         let mut content = Content::default();
         let of_tenant = content.tenant(tenant);
         for sample in samples {

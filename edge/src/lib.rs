@@ -26,9 +26,9 @@ mod ingest;
 mod lane;
 mod ledger;
 mod metrics;
-mod record;
 #[cfg(feature = "receivers")]
 pub mod receivers;
+mod record;
 mod sequencer;
 mod shards;
 mod windows;

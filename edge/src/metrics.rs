@@ -44,10 +44,8 @@ impl EdgeMetrics {
             counter.labelled(REFUSED, REFUSED_HELP, &[("reason", reason)])
         };
         vec![
-            self.requests_accepted.metric(
-                "tributary_edge_requests_accepted_total",
-                "Trace requests acknowledged.",
-            ),
+            self.requests_accepted
+                .metric("tributary_edge_requests_accepted_total", "Trace requests acknowledged."),
             self.spans_accepted.metric("tributary_edge_spans_accepted_total", "Spans counted."),
             self.spans_late.labelled(DROPPED, DROPPED_HELP, &[("reason", "late")]),
             self.spans_future.labelled(DROPPED, DROPPED_HELP, &[("reason", "future")]),

@@ -15,14 +15,21 @@ use tributary_store::log::Index;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Record {
     /// A process started and speaks as this source.
-    Boot { source: SourceId },
+    Boot {
+        source: SourceId,
+    },
     Request(Request),
     Seal(Seal),
     /// Every slice of a seal is durable in its shard. Restates the sources, so that the records before
     /// may go.
-    Settled { seal: Index, sources: Vec<(SourceId, Numbers)> },
+    Settled {
+        seal: Index,
+        sources: Vec<(SourceId, Numbers)>,
+    },
     /// Every shard has closed the source.
-    Closed { source: SourceId },
+    Closed {
+        source: SourceId,
+    },
 }
 
 /// What a request added, and what it was answered.

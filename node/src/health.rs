@@ -59,8 +59,10 @@ impl Report {
 /// As Go writes durations: `1h2m3.5s`.
 fn go_duration(duration: Duration) -> String {
     let (minutes, seconds) = (duration.as_secs() / 60, duration.as_secs() % 60);
-    let millis = duration.subsec_millis();
-    let seconds = f64::from(u32::try_from(seconds).unwrap_or(0)) + f64::from(millis) / 1_000.0;
+    let seconds = match duration.subsec_millis() {
+        0 => seconds.to_string(),
+        millis => format!("{seconds}.{millis:03}").trim_end_matches('0').to_owned(),
+    };
     match (minutes / 60, minutes % 60) {
         (0, 0) => format!("{seconds}s"),
         (0, minutes) => format!("{minutes}m{seconds}s"),

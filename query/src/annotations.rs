@@ -18,15 +18,11 @@ impl Annotations {
     }
 
     pub(crate) fn invalid_quantile(&mut self, quantile: f64) {
-        self.warn(format!(
-            "quantile value should be between 0 and 1, got {quantile}"
-        ));
+        self.warn(format!("quantile value should be between 0 and 1, got {quantile}"));
     }
 
     pub(crate) fn bad_bucket_label(&mut self, value: &str) {
-        self.warn(format!(
-            "bucket label \"le\" is missing or has a malformed value of {value:?}"
-        ));
+        self.warn(format!("bucket label \"le\" is missing or has a malformed value of {value:?}"));
     }
 
     pub(crate) fn forced_monotonicity(&mut self) {
@@ -51,10 +47,7 @@ impl Annotations {
 
     /// Warnings, then infos, each sorted.
     pub(crate) fn into_parts(self) -> (Vec<String>, Vec<String>) {
-        (
-            self.warnings.into_iter().collect(),
-            self.infos.into_iter().collect(),
-        )
+        (self.warnings.into_iter().collect(), self.infos.into_iter().collect())
     }
 
     fn warn(&mut self, text: String) {

@@ -88,16 +88,11 @@ impl Engine {
         let matrix = match outcome {
             Outcome::Operand(Operand::Scalar(values)) => {
                 let points = steps.iter().zip(values).collect();
-                vec![RangeSeries {
-                    labels: Default::default(),
-                    points,
-                }]
+                vec![RangeSeries { labels: Default::default(), points }]
             }
             Outcome::Operand(Operand::Vector(frame)) => matrix(&frame, steps),
             Outcome::Matrix(_) | Outcome::Text(_) => {
-                return Err(Error::Internal(
-                    "a range query came to neither numbers".into(),
-                ));
+                return Err(Error::Internal("a range query came to neither numbers".into()));
             }
         };
         Ok(answer(Value::Matrix(matrix), notes))
@@ -114,9 +109,8 @@ impl Engine {
         let plan = compile(expr)?;
         let work = async {
             let mut meter = Meter::new(self.options.max_samples);
-            let (data, mut notes) = self
-                .fetch(source, tenant, &plan, steps, params, &mut meter)
-                .await?;
+            let (data, mut notes) =
+                self.fetch(source, tenant, &plan, steps, params, &mut meter).await?;
             let lookback = millis(self.options.lookback);
             let mut evaluation = Evaluation::new(plan, data, steps, lookback, meter);
             while evaluation.advance()? == Progress::More {
@@ -127,9 +121,7 @@ impl Engine {
             Ok((outcome, notes))
         };
         // Evaluation reads no clock: it is cut short at one of its yields.
-        tokio::time::timeout(self.options.timeout, work)
-            .await
-            .unwrap_or(Err(Error::Timeout))
+        tokio::time::timeout(self.options.timeout, work).await.unwrap_or(Err(Error::Timeout))
     }
 
     async fn fetch(
@@ -142,11 +134,7 @@ impl Engine {
         meter: &mut Meter,
     ) -> Result<(Vec<Arc<[Samples]>>, Annotations), Error> {
         let lookback = millis(self.options.lookback);
-        let hold = if params.latency_offset_zero {
-            0
-        } else {
-            MAX_HOLD_MS
-        };
+        let hold = if params.latency_offset_zero { 0 } else { MAX_HOLD_MS };
         let selections: Vec<_> = plan
             .selectors
             .iter()
@@ -157,9 +145,7 @@ impl Engine {
         for batch in selections.chunks(self.options.parallel_selections.max(1)) {
             for set in try_join_all(batch.iter().map(|selection| source.select(selection))).await? {
                 meter.take(set.series.iter().map(|series| series.times.len()).sum())?;
-                set.warnings
-                    .into_iter()
-                    .for_each(|warning| notes.add_source_warning(warning));
+                set.warnings.into_iter().for_each(|warning| notes.add_source_warning(warning));
                 data.push(prepare(set.series, params.latency_offset_zero)?.into());
             }
         }
@@ -169,11 +155,7 @@ impl Engine {
 
 fn answer(value: Value, notes: Annotations) -> QueryAnswer {
     let (warnings, infos) = notes.into_parts();
-    QueryAnswer {
-        value,
-        warnings,
-        infos,
-    }
+    QueryAnswer { value, warnings, infos }
 }
 
 fn vector(frame: Frame, time: TimeMs) -> Vec<Sample> {
@@ -181,11 +163,7 @@ fn vector(frame: Frame, time: TimeMs) -> Vec<Sample> {
     let cells = labels.into_iter().enumerate();
     let mut samples: Vec<Sample> = cells
         .filter_map(|(row, labels)| {
-            columns.cell(row, 0).map(|value| Sample {
-                labels,
-                time,
-                value,
-            })
+            columns.cell(row, 0).map(|value| Sample { labels, time, value })
         })
         .collect();
     samples.sort_by(|a, b| a.labels.cmp(&b.labels));
@@ -202,10 +180,7 @@ fn matrix(frame: &Frame, steps: Steps) -> Vec<RangeSeries> {
             .map(|((time, &value), _)| (time, value))
             .collect();
         if !points.is_empty() {
-            series.push(RangeSeries {
-                labels: labels.clone(),
-                points,
-            });
+            series.push(RangeSeries { labels: labels.clone(), points });
         }
     }
     series.sort_by(|a, b| a.labels.cmp(&b.labels));
@@ -226,9 +201,7 @@ mod tests {
         }
         is_send(|source| async move {
             let (engine, tenant) = (Engine::default(), Tenant::default());
-            engine
-                .instant(source, &tenant, "up", 0, &Params::default())
-                .await
+            engine.instant(source, &tenant, "up", 0, &Params::default()).await
         });
     }
 }

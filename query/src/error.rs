@@ -15,11 +15,7 @@ pub enum Error {
     #[error("parse error: {0}")]
     Parse(String),
     #[error("query too complex: {what} {found} exceeds the limit of {limit}; split the query")]
-    TooComplex {
-        what: &'static str,
-        found: usize,
-        limit: usize,
-    },
+    TooComplex { what: &'static str, found: usize, limit: usize },
     #[error("{0} is not supported yet")]
     Unsupported(String),
     #[error(transparent)]
@@ -42,12 +38,7 @@ pub enum Error {
          operation: [{one}, {other}];many-to-many matching not allowed: matching labels must be \
          unique on one side"
     )]
-    ManyToMany {
-        group: String,
-        side: &'static str,
-        one: String,
-        other: String,
-    },
+    ManyToMany { group: String, side: &'static str, one: String, other: String },
     #[error(
         "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)"
     )]
@@ -145,9 +136,6 @@ mod tests {
     #[test]
     fn thousands_are_separated_by_commas() {
         let written = |n| Thousands(n).to_string();
-        assert_eq!(
-            [written(7), written(999), written(1_234_567)],
-            ["7", "999", "1,234,567"]
-        );
+        assert_eq!([written(7), written(999), written(1_234_567)], ["7", "999", "1,234,567"]);
     }
 }

@@ -154,26 +154,16 @@ mod tests {
     #[test]
     fn vectors_and_matrices_have_prometheus_shape() {
         let labels = Labels::from_pairs([("__name__", "up"), ("job", "edge")]);
-        let sample = Sample {
-            labels: labels.clone(),
-            time: 1_500,
-            value: 2.5,
-        };
+        let sample = Sample { labels: labels.clone(), time: 1_500, value: 2.5 };
         assert_eq!(
             json(&Value::Vector(vec![sample])),
             r#"{"resultType":"vector","result":[{"metric":{"__name__":"up","job":"edge"},"value":[1.5,"2.5"]}]}"#
         );
-        let series = RangeSeries {
-            labels,
-            points: vec![(0, f64::NAN), (10_000, 3.0)],
-        };
+        let series = RangeSeries { labels, points: vec![(0, f64::NAN), (10_000, 3.0)] };
         assert_eq!(
             json(&Value::Matrix(vec![series])),
             r#"{"resultType":"matrix","result":[{"metric":{"__name__":"up","job":"edge"},"values":[[0,"NaN"],[10,"3"]]}]}"#
         );
-        assert_eq!(
-            json(&Value::Vector(vec![])),
-            r#"{"resultType":"vector","result":[]}"#
-        );
+        assert_eq!(json(&Value::Vector(vec![])), r#"{"resultType":"vector","result":[]}"#);
     }
 }

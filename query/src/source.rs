@@ -98,12 +98,6 @@ pub trait SeriesSource: Send + Sync {
 
     /// The label sets of the series with a sample in the selection's time range.
     async fn labels(&self, selection: &Selection) -> Result<Vec<Labels>, SourceError> {
-        Ok(self
-            .select(selection)
-            .await?
-            .series
-            .into_iter()
-            .map(|s| s.labels)
-            .collect())
+        Ok(self.select(selection).await?.series.into_iter().map(|s| s.labels).collect())
     }
 }

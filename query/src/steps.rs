@@ -17,11 +17,7 @@ pub struct Steps {
 impl Steps {
     /// The one evaluation time of an instant query.
     pub fn instant(time: TimeMs) -> Self {
-        Steps {
-            start: time,
-            end: time,
-            step: 1,
-        }
+        Steps { start: time, end: time, step: 1 }
     }
 
     /// Refuses what cannot be stepped through, or not in `max_points`.
@@ -73,11 +69,7 @@ mod tests {
 
     #[test]
     fn steps_end_at_or_before_the_end() {
-        let steps = Steps {
-            start: 1_000,
-            end: 3_500,
-            step: 1_000,
-        };
+        let steps = Steps { start: 1_000, end: 3_500, step: 1_000 };
         assert_eq!(steps.iter().collect::<Vec<_>>(), [1_000, 2_000, 3_000]);
         assert_eq!(steps.last(), 3_000);
     }
@@ -85,10 +77,7 @@ mod tests {
     #[test]
     fn eleven_thousand_intervals_pass_and_one_more_does_not() {
         assert!(check(0, 11_000_000, 1_000).is_ok());
-        assert!(matches!(
-            check(0, 11_001_000, 1_000),
-            Err(Error::TooManyPoints { .. })
-        ));
+        assert!(matches!(check(0, 11_001_000, 1_000), Err(Error::TooManyPoints { .. })));
     }
 
     #[test]

@@ -19,14 +19,8 @@ use tributary_spanmetrics::{Labels, Tenant};
 
 const TOLERANCE: f64 = 1e-5;
 
-const KNOWN_FUNCTIONS: [&str; 6] = [
-    "delta",
-    "histogram_quantile",
-    "increase",
-    "rate",
-    "time",
-    "vector",
-];
+const KNOWN_FUNCTIONS: [&str; 6] =
+    ["delta", "histogram_quantile", "increase", "rate", "time", "vector"];
 const KNOWN_AGGREGATIONS: [&str; 5] = ["avg", "count", "max", "min", "sum"];
 const UNKNOWN_OPERATORS: [&str; 1] = ["atan2"];
 
@@ -38,12 +32,9 @@ async fn answers_are_those_of_prometheus() {
     let source = MemorySource::default();
     for line in lines(&folder.join("data.jsonl.gz")) {
         let samples = line["samples"].as_array().expect("samples");
-        let samples = samples.iter().map(|s| {
-            (
-                s[0].as_i64().expect("milliseconds"),
-                s[1].as_f64().expect("a number"),
-            )
-        });
+        let samples = samples
+            .iter()
+            .map(|s| (s[0].as_i64().expect("milliseconds"), s[1].as_f64().expect("a number")));
         source.add(labels(&line["metric"]), samples.collect(), None);
     }
 
@@ -58,9 +49,7 @@ async fn answers_are_those_of_prometheus() {
                 Err(reason) => failures.push(format!("{query}: {reason}")),
             }
         }
-        unknown
-            .into_iter()
-            .for_each(|construct| *left_out.entry(construct).or_default() += 1);
+        unknown.into_iter().for_each(|construct| *left_out.entry(construct).or_default() += 1);
     }
 
     for (construct, count) in &left_out {
@@ -73,14 +62,9 @@ async fn answers_are_those_of_prometheus() {
 
 async fn check(source: &MemorySource, query: &str, expected: &Json) -> Result<(), String> {
     let millis = |key: &str| expected[key].as_i64().expect("seconds") * 1_000;
-    let steps = Steps {
-        start: millis("start"),
-        end: millis("end"),
-        step: millis("step"),
-    };
-    let answer = Engine::default()
-        .range(source, &Tenant::default(), query, steps, &Params::default())
-        .await;
+    let steps = Steps { start: millis("start"), end: millis("end"), step: millis("step") };
+    let answer =
+        Engine::default().range(source, &Tenant::default(), query, steps, &Params::default()).await;
     let answer = match (answer, expected.get("error")) {
         (Err(_), Some(_)) => return Ok(()),
         (Ok(_), Some(error)) => return Err(format!("passed, but expected {error}")),
@@ -88,17 +72,9 @@ async fn check(source: &MemorySource, query: &str, expected: &Json) -> Result<()
         (Ok(answer), None) => answer,
     };
     for (got, key) in [(&answer.warnings, "warnings"), (&answer.infos, "infos")] {
-        let want: Vec<&str> = expected[key]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .map(text)
-            .collect();
+        let want: Vec<&str> = expected[key].as_array().into_iter().flatten().map(text).collect();
         // Ours come without the position at the end.
-        let alike = want
-            .iter()
-            .zip(got)
-            .all(|(want, got)| want.starts_with(got.as_str()));
+        let alike = want.iter().zip(got).all(|(want, got)| want.starts_with(got.as_str()));
         if want.len() != got.len() || !alike {
             return Err(format!("{key} {got:?}, expected {want:?}"));
         }
@@ -110,12 +86,7 @@ async fn check(source: &MemorySource, query: &str, expected: &Json) -> Result<()
         .as_array()
         .into_iter()
         .flatten()
-        .map(|series| {
-            (
-                labels(&series["metric"]),
-                series["values"].as_array().expect("values"),
-            )
-        })
+        .map(|series| (labels(&series["metric"]), series["values"].as_array().expect("values")))
         .collect();
     want.sort_by(|a, b| a.0.cmp(&b.0));
     if got.len() != want.len() {
@@ -152,10 +123,8 @@ fn close(got: f64, expected: f64) -> bool {
 /// `None`: the data is not there, which only continuous integration takes for a failure.
 fn golden_folder() -> Option<PathBuf> {
     let default = "../../shared/conformance/promql-golden";
-    let folder = std::env::var_os("PROMQL_GOLDEN_DIR").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join(default),
-        PathBuf::from,
-    );
+    let folder = std::env::var_os("PROMQL_GOLDEN_DIR")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join(default), PathBuf::from);
     if folder.join("golden.jsonl.gz").is_file() {
         return Some(folder);
     }
@@ -203,19 +172,13 @@ fn look_through(expr: &Expr, found: &mut BTreeSet<String>) {
                 found.insert(format!("aggregation {name}"));
             }
             look_through(&aggregate.expr, found);
-            aggregate
-                .param
-                .iter()
-                .for_each(|param| look_through(param, found));
+            aggregate.param.iter().for_each(|param| look_through(param, found));
         }
         Expr::Call(call) => {
             if !KNOWN_FUNCTIONS.contains(&call.func.name) {
                 found.insert(format!("function {}", call.func.name));
             }
-            call.args
-                .args
-                .iter()
-                .for_each(|arg| look_through(arg, found));
+            call.args.args.iter().for_each(|arg| look_through(arg, found));
         }
         Expr::Binary(binary) => {
             let op = binary.op.to_string();

@@ -93,22 +93,14 @@ async fn mutated_queries_are_answered_or_refused() {
         let samples = (0..20).map(|i| (i * 15_000, (i % 7) as f64)).collect();
         source.add(labels, samples, (x == "2").then_some(200_000));
     }
-    let rounds = std::env::var("PROMQL_FUZZ_ROUNDS")
-        .ok()
-        .and_then(|n| n.parse().ok());
+    let rounds = std::env::var("PROMQL_FUZZ_ROUNDS").ok().and_then(|n| n.parse().ok());
     let (engine, tenant, params) = (Engine::default(), Tenant::default(), Params::default());
-    let steps = Steps {
-        start: 0,
-        end: 330_000,
-        step: 30_000,
-    };
+    let steps = Steps { start: 0, end: 330_000, step: 30_000 };
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
     let mut answered = 0;
     for round in 0..rounds.unwrap_or(1_500) {
         let query = random.mutated(SEEDS[round % SEEDS.len()]);
-        let instant = engine
-            .instant(&source, &tenant, &query, 300_000, &params)
-            .await;
+        let instant = engine.instant(&source, &tenant, &query, 300_000, &params).await;
         let range = engine.range(&source, &tenant, &query, steps, &params).await;
         for answer in [instant, range] {
             match answer {

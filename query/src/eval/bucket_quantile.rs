@@ -24,10 +24,7 @@ pub(crate) struct Quantile {
 
 /// The buckets come sorted by their bounds and are changed on the way.
 pub(crate) fn bucket_quantile(q: f64, buckets: &mut Vec<Bucket>) -> Quantile {
-    let plain = |value| Quantile {
-        value,
-        forced_monotonic: false,
-    };
+    let plain = |value| Quantile { value, forced_monotonic: false };
     if q.is_nan() {
         return plain(f64::NAN);
     }
@@ -37,10 +34,7 @@ pub(crate) fn bucket_quantile(q: f64, buckets: &mut Vec<Bucket>) -> Quantile {
     if q > 1.0 {
         return plain(f64::INFINITY);
     }
-    if buckets
-        .last()
-        .is_none_or(|last| last.upper != f64::INFINITY)
-    {
+    if buckets.last().is_none_or(|last| last.upper != f64::INFINITY) {
         return plain(f64::NAN);
     }
     // Bounds written differently, such as 1 and 1.0, are one.
@@ -50,10 +44,7 @@ pub(crate) fn bucket_quantile(q: f64, buckets: &mut Vec<Bucket>) -> Quantile {
         same
     });
     let forced_monotonic = make_monotonic(buckets);
-    Quantile {
-        value: interpolated(q, buckets),
-        forced_monotonic,
-    }
+    Quantile { value: interpolated(q, buckets), forced_monotonic }
 }
 
 fn interpolated(q: f64, buckets: &[Bucket]) -> f64 {
@@ -126,10 +117,8 @@ mod tests {
     const INF: f64 = f64::INFINITY;
 
     fn quantile(q: f64, buckets: &[(f64, f64)]) -> Quantile {
-        let mut buckets = buckets
-            .iter()
-            .map(|&(upper, count)| Bucket { upper, count })
-            .collect::<Vec<_>>();
+        let mut buckets =
+            buckets.iter().map(|&(upper, count)| Bucket { upper, count }).collect::<Vec<_>>();
         bucket_quantile(q, &mut buckets)
     }
 
@@ -171,21 +160,9 @@ mod tests {
     #[test]
     fn falling_counts_are_raised_and_told_unless_tiny() {
         let fell = quantile(0.5, &[(1.0, 10.0), (2.0, 8.0), (INF, 20.0)]);
-        assert_eq!(
-            fell,
-            Quantile {
-                value: 1.0,
-                forced_monotonic: true
-            }
-        );
+        assert_eq!(fell, Quantile { value: 1.0, forced_monotonic: true });
         let tiny = quantile(0.5, &[(1.0, 10.0), (2.0, 10.0 - 1e-14), (INF, 20.0)]);
-        assert_eq!(
-            tiny,
-            Quantile {
-                value: 1.0,
-                forced_monotonic: false
-            }
-        );
+        assert_eq!(tiny, Quantile { value: 1.0, forced_monotonic: false });
     }
 
     #[test]

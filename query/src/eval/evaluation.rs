@@ -38,11 +38,7 @@ pub(crate) struct Evaluation {
 }
 
 enum RootState {
-    Program {
-        ops: VecDeque<Op>,
-        stack: Vec<Operand>,
-        running: Option<Running>,
-    },
+    Program { ops: VecDeque<Op>, stack: Vec<Operand>, running: Option<Running> },
     Samples(SelectorId),
     Text(String),
 }
@@ -76,45 +72,27 @@ impl Evaluation {
         meter: Meter,
     ) -> Self {
         let root = match plan.root {
-            Root::Program(ops) => RootState::Program {
-                ops: ops.into(),
-                stack: Vec::new(),
-                running: None,
-            },
+            Root::Program(ops) => {
+                RootState::Program { ops: ops.into(), stack: Vec::new(), running: None }
+            }
             Root::Samples(id) => RootState::Samples(id),
             Root::Text(text) => RootState::Text(text),
         };
         let (selectors, notes) = (plan.selectors, Annotations::default());
-        Evaluation {
-            steps,
-            lookback,
-            selectors,
-            data,
-            root,
-            meter,
-            notes,
-        }
+        Evaluation { steps, lookback, selectors, data, root, meter, notes }
     }
 
     /// Does a portion of the work.
     pub(crate) fn advance(&mut self) -> Result<Progress, Error> {
         let mut touched = 0;
         while touched < PORTION {
-            let RootState::Program {
-                ops,
-                stack,
-                running,
-            } = &mut self.root
-            else {
+            let RootState::Program { ops, stack, running } = &mut self.root else {
                 return Ok(Progress::Done);
             };
             match running.take() {
                 Some(Running { mut operator, next }) if next < operator.units() => {
                     touched += operator.run(next)?;
-                    *running = Some(Running {
-                        operator,
-                        next: next + 1,
-                    });
+                    *running = Some(Running { operator, next: next + 1 });
                 }
                 Some(Running { operator, .. }) => stack.push(operator.finish(&mut self.notes)?),
                 None => match ops.pop_front() {
@@ -147,12 +125,9 @@ impl Evaluation {
         let width = self.steps.count();
         match op {
             Op::Number(value) => self.push_scalar(vec![value; width]),
-            Op::Time => self.push_scalar(
-                self.steps
-                    .iter()
-                    .map(|time| time as f64 / 1_000.0)
-                    .collect(),
-            ),
+            Op::Time => {
+                self.push_scalar(self.steps.iter().map(|time| time as f64 / 1_000.0).collect())
+            }
             Op::Lookup(id) => {
                 let (series, frames) = self.selected(id);
                 let lookup = Lookup::new(series, frames, &mut self.meter)?;
@@ -174,16 +149,9 @@ impl Evaluation {
                 let mut columns = Columns::absent(1, width, &mut self.meter)?;
                 columns.row_mut(0).0.copy_from_slice(&values);
                 columns.row_mut(0).1.fill(true);
-                self.push(Operand::Vector(Frame {
-                    labels: vec![Default::default()],
-                    columns,
-                }))
+                self.push(Operand::Vector(Frame { labels: vec![Default::default()], columns }))
             }
-            Op::Binary {
-                op,
-                to_bool,
-                matching,
-            } => self.binary(op, to_bool, matching),
+            Op::Binary { op, to_bool, matching } => self.binary(op, to_bool, matching),
             Op::Set { op, matching } => {
                 let right = self.pop_vector()?;
                 let left = self.pop_vector()?;
@@ -210,24 +178,16 @@ impl Evaluation {
         match (left, right) {
             (Operand::Scalar(left), Operand::Scalar(right)) => {
                 let pairs = left.into_iter().zip(right);
-                let results = pairs
-                    .map(|(l, r)| op.apply(l, r, l))
-                    .collect::<Option<Vec<_>>>();
+                let results = pairs.map(|(l, r)| op.apply(l, r, l)).collect::<Option<Vec<_>>>();
                 // The parser lets scalars be compared only with `bool`, so none is filtered out.
                 self.push_scalar(results.ok_or_else(imbalance)?)
             }
-            (Operand::Vector(frame), Operand::Scalar(scalar)) => self.run(WithScalar {
-                frame,
-                scalar,
-                scalar_is_left: false,
-                op,
-            }),
-            (Operand::Scalar(scalar), Operand::Vector(frame)) => self.run(WithScalar {
-                frame,
-                scalar,
-                scalar_is_left: true,
-                op,
-            }),
+            (Operand::Vector(frame), Operand::Scalar(scalar)) => {
+                self.run(WithScalar { frame, scalar, scalar_is_left: false, op })
+            }
+            (Operand::Scalar(scalar), Operand::Vector(frame)) => {
+                self.run(WithScalar { frame, scalar, scalar_is_left: true, op })
+            }
             (Operand::Vector(left), Operand::Vector(right)) => {
                 self.run(VectorMatch::new(left, right, op, matching))
             }
@@ -241,10 +201,7 @@ impl Evaluation {
 
     fn run(&mut self, operator: impl Operator + 'static) -> Result<(), Error> {
         if let RootState::Program { running, .. } = &mut self.root {
-            *running = Some(Running {
-                operator: Box::new(operator),
-                next: 0,
-            });
+            *running = Some(Running { operator: Box::new(operator), next: 0 });
         }
         Ok(())
     }
@@ -284,38 +241,21 @@ impl Evaluation {
 }
 
 fn frames(selector: &Selector, steps: Steps, lookback: i64) -> Frames {
-    Frames {
-        steps,
-        offset: selector.offset,
-        length: selector.reach.length(lookback),
-    }
+    Frames { steps, offset: selector.offset, length: selector.reach.length(lookback) }
 }
 
 /// The windows of the first, and only, evaluation time.
 fn raw_samples(series: &[Samples], frames: Frames) -> Vec<RangeSeries> {
     let mut matrix = Vec::new();
-    for Samples {
-        labels,
-        times,
-        values,
-        complete_to,
-    } in series
-    {
+    for Samples { labels, times, values, complete_to } in series {
         let Some(window) = frames.over(times, *complete_to).next() else {
             continue;
         };
-        let samples = times[window.from..window.until]
-            .iter()
-            .zip(&values[window.from..]);
-        let points: Vec<_> = samples
-            .filter(|&(_, &value)| !is_stale(value))
-            .map(|(&t, &v)| (t, v))
-            .collect();
+        let samples = times[window.from..window.until].iter().zip(&values[window.from..]);
+        let points: Vec<_> =
+            samples.filter(|&(_, &value)| !is_stale(value)).map(|(&t, &v)| (t, v)).collect();
         if !points.is_empty() {
-            matrix.push(RangeSeries {
-                labels: labels.clone(),
-                points,
-            });
+            matrix.push(RangeSeries { labels: labels.clone(), points });
         }
     }
     matrix

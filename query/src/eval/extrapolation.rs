@@ -33,11 +33,7 @@ impl Stretch {
         let sampled = seconds(times[last] - times[first]);
         let average = sampled / (count - 1) as f64;
         let reach = |distance: f64| {
-            if distance >= average * NEAR {
-                average / 2.0
-            } else {
-                distance
-            }
+            if distance >= average * NEAR { average / 2.0 } else { distance }
         };
         Some(Stretch {
             first,
@@ -113,15 +109,7 @@ mod tests {
     fn increase(times: &[i64], samples: &[f64], start: i64, end: i64) -> Option<f64> {
         let from = times.iter().take_while(|&&t| t <= start).count();
         let until = times.iter().take_while(|&&t| t <= end).count();
-        let windows = [Stretch::of(
-            Window {
-                start,
-                end,
-                from,
-                until,
-            },
-            times,
-        )];
+        let windows = [Stretch::of(Window { start, end, from, until }, times)];
         let (mut values, mut present) = ([0.0], [false]);
         let mut extrapolation = Extrapolation::new(RangeFunction::Increase, end - start);
         extrapolation.fill(samples, &windows, &mut values, &mut present);
@@ -145,10 +133,7 @@ mod tests {
     #[test]
     fn a_fall_is_a_counter_that_began_anew() {
         let (times, samples) = ([10_000, 20_000, 30_000], [100.0, 5.0, 15.0]);
-        assert_eq!(
-            increase(&times, &samples, 9_999, 30_000),
-            Some(15.0 * 20.001 / 20.0)
-        );
+        assert_eq!(increase(&times, &samples, 9_999, 30_000), Some(15.0 * 20.001 / 20.0));
     }
 
     #[test]

@@ -29,11 +29,7 @@ impl Columns {
     pub(crate) fn absent(rows: usize, width: usize, meter: &mut Meter) -> Result<Self, Error> {
         let cells = rows.saturating_mul(width);
         meter.take(cells)?;
-        Ok(Columns {
-            width,
-            values: vec![0.0; cells],
-            present: vec![false; cells],
-        })
+        Ok(Columns { width, values: vec![0.0; cells], present: vec![false; cells] })
     }
 
     pub(crate) fn width(&self) -> usize {
@@ -100,11 +96,7 @@ impl Frame {
 
     /// Drops the names. Rows that become alike are one series from then on.
     pub(crate) fn without_names(mut self) -> Result<Frame, Error> {
-        if self.drop_names() {
-            self.united()
-        } else {
-            Ok(self)
-        }
+        if self.drop_names() { self.united() } else { Ok(self) }
     }
 
     /// Drops the names of a function's results, which may not become alike even where they have
@@ -146,11 +138,10 @@ impl Frame {
 
     /// Whether rows may be alike afterwards: rows that agree in what is dropped differ in what stays.
     fn drop_names(&mut self) -> bool {
-        let differ = self.labels.windows(2).any(|pair| {
-            METADATA
-                .iter()
-                .any(|name| pair[0].get(name) != pair[1].get(name))
-        });
+        let differ = self
+            .labels
+            .windows(2)
+            .any(|pair| METADATA.iter().any(|name| pair[0].get(name) != pair[1].get(name)));
         self.labels.iter_mut().for_each(drop_metadata);
         differ
     }
@@ -174,13 +165,8 @@ mod tests {
                 present[step] = cell.is_some();
             }
         }
-        let labels = rows
-            .iter()
-            .map(|(name, _)| Labels::from_pairs([(METRIC_NAME, *name)]));
-        Frame {
-            labels: labels.collect(),
-            columns,
-        }
+        let labels = rows.iter().map(|(name, _)| Labels::from_pairs([(METRIC_NAME, *name)]));
+        Frame { labels: labels.collect(), columns }
     }
 
     #[test]
@@ -196,10 +182,7 @@ mod tests {
         let conflict = || frame(&[("a", [Some(1.0), None]), ("b", [Some(1.0), None])]);
         assert!(matches!(conflict().without_names(), Err(Error::SameLabels)));
         let taking_turns = frame(&[("a", [Some(1.0), None]), ("b", [None, Some(2.0)])]);
-        assert!(matches!(
-            taking_turns.without_names_at_any_time(),
-            Err(Error::SameLabels)
-        ));
+        assert!(matches!(taking_turns.without_names_at_any_time(), Err(Error::SameLabels)));
     }
 
     #[test]

@@ -51,10 +51,7 @@ impl HistogramQuantile {
             let key: Vec<_> = labels.iter().filter(|(name, _)| *name != BOUND).collect();
             let histogram = *known.entry(key).or_insert_with_key(|key| {
                 let labels = Labels::from_pairs(key.iter().copied());
-                histograms.push(Histogram {
-                    labels,
-                    rows: Vec::new(),
-                });
+                histograms.push(Histogram { labels, rows: Vec::new() });
                 histograms.len() - 1
             });
             histograms[histogram].rows.push((bound, row));
@@ -102,27 +99,12 @@ impl Operator for HistogramQuantile {
 
     fn finish(self: Box<Self>, notes: &mut Annotations) -> Result<Operand, Error> {
         let invalid = |q: &&f64| !(0.0..=1.0).contains(*q);
-        self.quantiles
-            .iter()
-            .filter(invalid)
-            .for_each(|&q| notes.invalid_quantile(q));
-        self.not_buckets
-            .iter()
-            .for_each(|bound| notes.bad_bucket_label(bound));
+        self.quantiles.iter().filter(invalid).for_each(|&q| notes.invalid_quantile(q));
+        self.not_buckets.iter().for_each(|bound| notes.bad_bucket_label(bound));
         if self.forced_monotonic {
             notes.forced_monotonicity();
         }
-        let labels = self
-            .histograms
-            .into_iter()
-            .map(|histogram| histogram.labels)
-            .collect();
-        Ok(Operand::Vector(
-            Frame {
-                labels,
-                columns: self.out,
-            }
-            .without_names()?,
-        ))
+        let labels = self.histograms.into_iter().map(|histogram| histogram.labels).collect();
+        Ok(Operand::Vector(Frame { labels, columns: self.out }.without_names()?))
     }
 }

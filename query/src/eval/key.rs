@@ -20,10 +20,7 @@ impl KeyOf<'_> {
     pub(crate) fn key<'a>(&self, labels: &'a Labels) -> Key<'a> {
         match self {
             KeyOf::Only([]) => Vec::new(),
-            KeyOf::Only(names) => labels
-                .iter()
-                .filter(|(name, _)| listed(names, name))
-                .collect(),
+            KeyOf::Only(names) => labels.iter().filter(|(name, _)| listed(names, name)).collect(),
             KeyOf::AllBut(names) => labels
                 .iter()
                 .filter(|(name, _)| *name != METRIC_NAME && !listed(names, name))

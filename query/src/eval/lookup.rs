@@ -31,13 +31,7 @@ impl Lookup {
     ) -> Result<Self, Error> {
         let out = Columns::absent(series.len(), frames.steps.count(), meter)?;
         let order = by_shared_times(&series);
-        Ok(Lookup {
-            series,
-            frames,
-            order,
-            latest: Vec::new(),
-            out,
-        })
+        Ok(Lookup { series, frames, order, latest: Vec::new(), out })
     }
 }
 
@@ -53,8 +47,7 @@ impl Operator for Lookup {
         if !shared {
             let windows = self.frames.over(&series.times, series.complete_to);
             self.latest.clear();
-            self.latest
-                .extend(windows.map(|w| if w.until > w.from { w.until - 1 } else { NONE }));
+            self.latest.extend(windows.map(|w| if w.until > w.from { w.until - 1 } else { NONE }));
         }
         let (values, present) = self.out.row_mut(place);
         for (step, &at) in self.latest.iter().enumerate() {
@@ -68,9 +61,6 @@ impl Operator for Lookup {
 
     fn finish(self: Box<Self>, _: &mut Annotations) -> Result<Operand, Error> {
         let labels = self.series.iter().map(|s| s.labels.clone()).collect();
-        Ok(Operand::Vector(Frame {
-            labels,
-            columns: self.out,
-        }))
+        Ok(Operand::Vector(Frame { labels, columns: self.out }))
     }
 }

@@ -18,10 +18,7 @@ impl Meter {
     pub(crate) fn take(&mut self, samples: usize) -> Result<(), Error> {
         self.used = self.used.saturating_add(samples);
         if self.used > self.limit {
-            return Err(Error::TooManySamples {
-                found: self.used,
-                limit: self.limit,
-            });
+            return Err(Error::TooManySamples { found: self.used, limit: self.limit });
         }
         Ok(())
     }

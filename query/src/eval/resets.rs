@@ -29,11 +29,7 @@ impl Resets {
                 self.lost.push(pair[0]);
             }
         }
-        self.blocks.extend(
-            self.lost
-                .chunks_exact(BLOCK)
-                .map(|block| block.iter().sum::<f64>()),
-        );
+        self.blocks.extend(self.lost.chunks_exact(BLOCK).map(|block| block.iter().sum::<f64>()));
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -42,11 +38,7 @@ impl Resets {
 
     /// How many falls lie at or before this sample; `known` is the answer for an earlier one.
     pub(crate) fn count_to(&self, sample: usize, known: usize) -> usize {
-        known
-            + self.at[known..]
-                .iter()
-                .take_while(|&&at| at <= sample)
-                .count()
+        known + self.at[known..].iter().take_while(|&&at| at <= sample).count()
     }
 
     /// Adds the losses from one fall up to, without, another.
@@ -54,9 +46,7 @@ impl Resets {
         let first_block = from.div_ceil(BLOCK);
         let last_block = until / BLOCK;
         if first_block >= last_block {
-            return self.lost[from..until]
-                .iter()
-                .fold(increase, |sum, lost| sum + lost);
+            return self.lost[from..until].iter().fold(increase, |sum, lost| sum + lost);
         }
         for lost in &self.lost[from..first_block * BLOCK] {
             increase += lost;
@@ -77,31 +67,17 @@ mod tests {
 
     #[test]
     fn blocks_add_up_to_the_losses_within() {
-        let values: Vec<f64> = (0..2_000)
-            .map(|i| f64::from(if i % 2 == 0 { i } else { 0 }))
-            .collect();
+        let values: Vec<f64> =
+            (0..2_000).map(|i| f64::from(if i % 2 == 0 { i } else { 0 })).collect();
         let mut resets = Resets::default();
         resets.read(&values);
-        for (first, last) in [
-            (0, 1_999),
-            (3, 4),
-            (7, 300),
-            (64, 640),
-            (1, 129),
-            (1_000, 1_000),
-        ] {
+        for (first, last) in [(0, 1_999), (3, 4), (7, 300), (64, 640), (1, 129), (1_000, 1_000)] {
             let from = resets.count_to(first, 0);
             let until = resets.count_to(last, from);
             let falls = first + 1..=last;
-            let direct: f64 = falls
-                .filter(|&i| values[i] < values[i - 1])
-                .map(|i| values[i - 1])
-                .sum();
-            assert_eq!(
-                resets.add_lost(0.0, from, until),
-                direct,
-                "{first}..={last}"
-            );
+            let direct: f64 =
+                falls.filter(|&i| values[i] < values[i - 1]).map(|i| values[i - 1]).sum();
+            assert_eq!(resets.add_lost(0.0, from, until), direct, "{first}..={last}");
         }
     }
 

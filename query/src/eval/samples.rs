@@ -26,13 +26,7 @@ pub(crate) fn prepare(
     ignore_completeness: bool,
 ) -> Result<Vec<Samples>, Error> {
     let mut prepared = Vec::with_capacity(series.len());
-    for Series {
-        labels,
-        times,
-        points,
-        complete_to,
-    } in series
-    {
+    for Series { labels, times, points, complete_to } in series {
         let Points::Floats(values) = points else {
             return Err(Error::Unsupported(format!("the native histogram {labels}")));
         };
@@ -44,22 +38,11 @@ pub(crate) fn prepare(
             )));
         }
         let complete_to = complete_to.filter(|_| !ignore_completeness);
-        prepared.push(Samples {
-            labels,
-            times,
-            values,
-            complete_to,
-        });
+        prepared.push(Samples { labels, times, values, complete_to });
     }
     prepared.sort_by(|a, b| a.labels.cmp(&b.labels));
-    match prepared
-        .windows(2)
-        .find(|pair| pair[0].labels == pair[1].labels)
-    {
-        Some(pair) => Err(Error::Internal(format!(
-            "series {} came twice",
-            pair[0].labels
-        ))),
+    match prepared.windows(2).find(|pair| pair[0].labels == pair[1].labels) {
+        Some(pair) => Err(Error::Internal(format!("series {} came twice", pair[0].labels))),
         None => Ok(prepared),
     }
 }
@@ -79,18 +62,9 @@ impl Samples {
     }
 
     pub(crate) fn without_stale_markers(&self) -> Samples {
-        let kept = self
-            .times
-            .iter()
-            .zip(&self.values)
-            .filter(|&(_, &value)| !is_stale(value));
+        let kept = self.times.iter().zip(&self.values).filter(|&(_, &value)| !is_stale(value));
         let (times, values): (Vec<_>, Vec<_>) = kept.map(|(&t, &v)| (t, v)).unzip();
-        Samples {
-            labels: self.labels.clone(),
-            times: times.into(),
-            values,
-            ..*self
-        }
+        Samples { labels: self.labels.clone(), times: times.into(), values, ..*self }
     }
 }
 
@@ -106,9 +80,7 @@ pub(crate) fn by_shared_times(series: &[Samples]) -> Vec<usize> {
         .iter()
         .map(|s| {
             let next = seen.len();
-            *seen
-                .entry((s.times.as_ptr(), s.complete_to))
-                .or_insert(next)
+            *seen.entry((s.times.as_ptr(), s.complete_to)).or_insert(next)
         })
         .collect();
     let mut places: Vec<usize> = (0..series.len()).collect();
@@ -127,12 +99,7 @@ mod tests {
 
     fn series(job: &str, times: Arc<[TimeMs]>, values: Vec<f64>) -> Series {
         let labels = Labels::from_pairs([("job", job)]);
-        Series {
-            labels,
-            times,
-            points: Points::Floats(values),
-            complete_to: Some(7),
-        }
+        Series { labels, times, points: Points::Floats(values), complete_to: Some(7) }
     }
 
     #[test]
@@ -150,10 +117,7 @@ mod tests {
         let prepared = prepare(vec![one("b"), one("a")], true).expect("distinct");
         assert_eq!(prepared[0].labels.get("job"), Some("a"));
         assert_eq!(prepared[0].complete_to, None);
-        assert!(matches!(
-            prepare(vec![one("a"), one("a")], false),
-            Err(Error::Internal(_))
-        ));
+        assert!(matches!(prepare(vec![one("a"), one("a")], false), Err(Error::Internal(_))));
         assert!(prepare(vec![series("a", times, vec![])], false).is_err());
     }
 

@@ -20,13 +20,7 @@ impl Set {
     pub(crate) fn new(left: Frame, right: Frame, op: SetOp, matching: &Matching) -> Self {
         let groups = match_groups(&left.labels, &right.labels, matching);
         let there = vec![false; left.columns.width()];
-        Set {
-            left,
-            right,
-            op,
-            groups,
-            there,
-        }
+        Set { left, right, op, groups, there }
     }
 }
 
@@ -47,10 +41,7 @@ impl Operator for Set {
         self.there.fill(false);
         for &row in rows {
             let (_, present) = deciding.columns.row(row);
-            self.there
-                .iter_mut()
-                .zip(present)
-                .for_each(|(there, present)| *there |= present);
+            self.there.iter_mut().zip(present).for_each(|(there, present)| *there |= present);
         }
         for &row in cut_rows {
             let (_, present) = cut.columns.row_mut(row);
@@ -61,12 +52,7 @@ impl Operator for Set {
     }
 
     fn finish(self: Box<Self>, _: &mut Annotations) -> Result<Operand, Error> {
-        let Set {
-            mut left,
-            right,
-            op,
-            ..
-        } = *self;
+        let Set { mut left, right, op, .. } = *self;
         if op != SetOp::Or {
             return Ok(Operand::Vector(left));
         }

@@ -41,21 +41,10 @@ impl VectorMatch {
             left_is_there = vec![false; left.columns.width()];
             for row in 0..left.rows() {
                 let (_, present) = left.columns.row(row);
-                left_is_there
-                    .iter_mut()
-                    .zip(present)
-                    .for_each(|(any, present)| *any |= present);
+                left_is_there.iter_mut().zip(present).for_each(|(any, present)| *any |= present);
             }
         }
-        VectorMatch {
-            left,
-            right,
-            matching,
-            op,
-            groups,
-            left_is_there,
-            failure: None,
-        }
+        VectorMatch { left, right, matching, op, groups, left_is_there, failure: None }
     }
 
     /// The common case: nothing to be ambiguous.
@@ -75,20 +64,12 @@ impl VectorMatch {
     fn step_by_step(&mut self, group: &MatchGroup) {
         for step in 0..self.left.columns.width() {
             let right = &self.right.columns;
-            let mut there = group
-                .right
-                .iter()
-                .filter(|&&row| right.cell(row, step).is_some());
+            let mut there = group.right.iter().filter(|&&row| right.cell(row, step).is_some());
             let one = there.next();
             if let (Some(&one), Some(&other)) = (one, there.next()) {
                 if self.left_is_there[step] {
                     let error = self.many_to_many(one, other);
-                    self.fail(Failure {
-                        step,
-                        on_the_left: false,
-                        row: other,
-                        error,
-                    });
+                    self.fail(Failure { step, on_the_left: false, row: other, error });
                 }
                 return;
             }
@@ -99,12 +80,7 @@ impl VectorMatch {
                     .zip(self.left.columns.cell(row, step))
                     .and_then(|(other, value)| self.op.apply(value, other, value));
                 if matched && result.is_some() {
-                    self.fail(Failure {
-                        step,
-                        on_the_left: true,
-                        row,
-                        error: Error::ManyToOne,
-                    });
+                    self.fail(Failure { step, on_the_left: true, row, error: Error::ManyToOne });
                     return;
                 }
                 matched |= result.is_some();
@@ -128,11 +104,7 @@ impl VectorMatch {
 
     fn fail(&mut self, failure: Failure) {
         let rank = |f: &Failure| (f.step, f.on_the_left, f.row);
-        if self
-            .failure
-            .as_ref()
-            .is_none_or(|known| rank(&failure) < rank(known))
-        {
+        if self.failure.as_ref().is_none_or(|known| rank(&failure) < rank(known)) {
             self.failure = Some(failure);
         }
     }
@@ -140,9 +112,7 @@ impl VectorMatch {
 
 /// Labels as Prometheus writes them in errors.
 fn written<'a>(labels: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
-    let pairs = labels
-        .into_iter()
-        .map(|(name, value)| format!("{name}={value:?}"));
+    let pairs = labels.into_iter().map(|(name, value)| format!("{name}={value:?}"));
     format!("{{{}}}", pairs.collect::<Vec<_>>().join(", "))
 }
 
@@ -156,10 +126,7 @@ impl Operator for VectorMatch {
         match (group.left.as_slice(), group.right.as_slice()) {
             (&[left], &[right]) => self.one_to_one(left, right),
             (_, &[]) => {
-                group
-                    .left
-                    .iter()
-                    .for_each(|&row| self.left.columns.row_mut(row).1.fill(false));
+                group.left.iter().for_each(|&row| self.left.columns.row_mut(row).1.fill(false));
             }
             ([], [_]) => {}
             _ => self.step_by_step(&group),
@@ -181,9 +148,8 @@ impl Operator for VectorMatch {
                 Matching::Ignoring(names) => labels.retain(|name| names.iter().all(|n| n != name)),
             }
         }
-        let matched: Vec<bool> = (0..frame.rows())
-            .map(|row| !frame.columns.is_empty_row(row))
-            .collect();
+        let matched: Vec<bool> =
+            (0..frame.rows()).map(|row| !frame.columns.is_empty_row(row)).collect();
         if matched.contains(&false) {
             frame.retain(&matched);
         }

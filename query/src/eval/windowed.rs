@@ -41,23 +41,13 @@ impl Windowed {
         let order = by_shared_times(&series);
         let kernel = Extrapolation::new(function, frames.length);
         let windows = Vec::new();
-        Ok(Windowed {
-            series,
-            frames,
-            function,
-            order,
-            windows,
-            reusable: false,
-            kernel,
-            out,
-        })
+        Ok(Windowed { series, frames, function, order, windows, reusable: false, kernel, out })
     }
 
     fn look(&mut self, series: &Samples) {
         let windows = self.frames.over(&series.times, series.complete_to);
         self.windows.clear();
-        self.windows
-            .extend(windows.map(|window| Stretch::of(window, &series.times)));
+        self.windows.extend(windows.map(|window| Stretch::of(window, &series.times)));
     }
 }
 
@@ -70,9 +60,7 @@ impl Operator for Windowed {
         let all = Arc::clone(&self.series);
         let place = self.order[unit];
         let series = &all[place];
-        let cleaned = series
-            .has_stale_markers()
-            .then(|| series.without_stale_markers());
+        let cleaned = series.has_stale_markers().then(|| series.without_stale_markers());
         let shared = unit > 0 && shares_times(&all[self.order[unit - 1]], series);
         let series = cleaned.as_ref().unwrap_or(series);
         if cleaned.is_some() || !shared || !self.reusable {
@@ -80,8 +68,7 @@ impl Operator for Windowed {
             self.reusable = cleaned.is_none();
         }
         let (values, present) = self.out.row_mut(place);
-        self.kernel
-            .fill(&series.values, &self.windows, values, present);
+        self.kernel.fill(&series.values, &self.windows, values, present);
         Ok(self.windows.len() + series.values.len())
     }
 
@@ -98,10 +85,7 @@ impl Operator for Windowed {
             }
         }
         let labels = self.series.iter().map(|s| s.labels.clone()).collect();
-        let frame = Frame {
-            labels,
-            columns: self.out,
-        };
+        let frame = Frame { labels, columns: self.out };
         Ok(Operand::Vector(frame.without_names_at_any_time()?))
     }
 }

@@ -39,12 +39,7 @@ impl Frames {
             let start = end - length;
             until += times[until..].iter().take_while(|&&t| t <= end).count();
             from += times[from..].iter().take_while(|&&t| t <= start).count();
-            Window {
-                start,
-                end,
-                from,
-                until,
-            }
+            Window { start, end, from, until }
         })
     }
 }
@@ -55,18 +50,11 @@ mod tests {
 
     fn seen(frames: Frames, complete_to: Option<TimeMs>) -> Vec<(usize, usize)> {
         let times = [10_000, 20_000, 30_000, 40_000, 50_000];
-        frames
-            .over(&times, complete_to)
-            .map(|w| (w.from, w.until))
-            .collect()
+        frames.over(&times, complete_to).map(|w| (w.from, w.until)).collect()
     }
 
     const FRAMES: Frames = Frames {
-        steps: Steps {
-            start: 30_000,
-            end: 60_000,
-            step: 10_000,
-        },
+        steps: Steps { start: 30_000, end: 60_000, step: 10_000 },
         offset: 0,
         length: 20_000,
     };
@@ -78,15 +66,9 @@ mod tests {
 
     #[test]
     fn an_offset_moves_the_whole_window() {
-        let back = Frames {
-            offset: 10_000,
-            ..FRAMES
-        };
+        let back = Frames { offset: 10_000, ..FRAMES };
         assert_eq!(seen(back, None), [(0, 2), (1, 3), (2, 4), (3, 5)]);
-        let ahead = Frames {
-            offset: -10_000,
-            ..FRAMES
-        };
+        let ahead = Frames { offset: -10_000, ..FRAMES };
         assert_eq!(seen(ahead, None), [(2, 4), (3, 5), (4, 5), (5, 5)]);
     }
 

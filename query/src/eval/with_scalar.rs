@@ -22,11 +22,7 @@ impl Operator for WithScalar {
         let (values, present) = self.frame.columns.row_mut(unit);
         let swap = self.scalar_is_left;
         let sides = |value, scalar| {
-            if swap {
-                (scalar, value)
-            } else {
-                (value, scalar)
-            }
+            if swap { (scalar, value) } else { (value, scalar) }
         };
         // Absent cells are computed too: that is cheaper than to tell them apart.
         let cells = values.iter_mut().zip(present).zip(&self.scalar);
@@ -49,11 +45,7 @@ impl Operator for WithScalar {
     }
 
     fn finish(self: Box<Self>, _: &mut Annotations) -> Result<Operand, Error> {
-        let frame = if self.op.keeps_name() {
-            self.frame
-        } else {
-            self.frame.without_names()?
-        };
+        let frame = if self.op.keeps_name() { self.frame } else { self.frame.without_names()? };
         Ok(Operand::Vector(frame))
     }
 }

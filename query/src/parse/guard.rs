@@ -189,11 +189,7 @@ impl<'a> Guard<'a> {
 }
 
 fn at_most(what: &'static str, found: usize, limit: usize) -> Result<(), Error> {
-    if found > limit {
-        Err(Error::TooComplex { what, found, limit })
-    } else {
-        Ok(())
-    }
+    if found > limit { Err(Error::TooComplex { what, found, limit }) } else { Ok(()) }
 }
 
 /// Compiles a pattern within our own bounds, so that the parser, whose bounds are ten times as wide,
@@ -212,9 +208,7 @@ fn check_regex(label: &str, token: &str) -> Result<(), Error> {
 fn check_duration(token: &str) -> Result<(), Error> {
     let lower = token.to_ascii_lowercase();
     let plain = match lower.strip_prefix("0x") {
-        Some(digits) => u64::from_str_radix(digits, 16)
-            .ok()
-            .map(|seconds| seconds as f64),
+        Some(digits) => u64::from_str_radix(digits, 16).ok().map(|seconds| seconds as f64),
         None => lower.parse::<f64>().ok(),
     };
     let fits = match plain {
@@ -223,11 +217,7 @@ fn check_duration(token: &str) -> Result<(), Error> {
             .split(|c: char| !c.is_ascii_digit())
             .all(|digits| digits.is_empty() || digits.parse::<u32>().is_ok()),
     };
-    if fits {
-        Ok(())
-    } else {
-        Err(Error::Duration(token.into()))
-    }
+    if fits { Ok(()) } else { Err(Error::Duration(token.into())) }
 }
 
 fn double_quoted(raw: &str) -> String {
@@ -252,12 +242,7 @@ mod tests {
     use super::*;
 
     fn limits() -> Limits {
-        Limits {
-            bytes: 200,
-            nesting: 2,
-            operators: 3,
-            regexes: 1,
-        }
+        Limits { bytes: 200, nesting: 2, operators: 3, regexes: 1 }
     }
 
     fn passes(query: &str) -> bool {
@@ -276,12 +261,9 @@ mod tests {
     #[test]
     fn operators_of_all_kinds_count() {
         assert!(passes("1 + 2 - 3 * 4"));
-        for query in [
-            "----a",
-            "a and b or c unless d or e",
-            "a<b>c<=d!=e",
-            "a offset 1m @ 1 + 2 ^ 3",
-        ] {
+        for query in
+            ["----a", "a and b or c unless d or e", "a<b>c<=d!=e", "a offset 1m @ 1 + 2 ^ 3"]
+        {
             assert!(!passes(query), "{query}");
         }
     }
@@ -309,10 +291,7 @@ mod tests {
             "a[5m:1e20]",
             "a[0xffffffffffff]",
         ] {
-            assert!(
-                matches!(check(query, &limits()), Err(Error::Duration(_))),
-                "{query}"
-            );
+            assert!(matches!(check(query, &limits()), Err(Error::Duration(_))), "{query}");
         }
         assert!(passes("a[4294967295ms] offset 1e9"));
         assert!(passes("a + 1e30"));

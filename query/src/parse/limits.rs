@@ -17,11 +17,6 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits {
-            bytes: 64 << 10,
-            nesting: 100,
-            operators: 500,
-            regexes: 64,
-        }
+        Limits { bytes: 64 << 10, nesting: 100, operators: 500, regexes: 64 }
     }
 }

@@ -25,16 +25,12 @@ mod tests {
     const STACK_BYTES: usize = 2 << 20;
 
     fn on_a_small_stack(test: impl FnOnce() + Send + 'static) {
-        let thread = std::thread::Builder::new()
-            .stack_size(STACK_BYTES)
-            .spawn(test);
+        let thread = std::thread::Builder::new().stack_size(STACK_BYTES).spawn(test);
         thread.expect("spawns").join().expect("no panic");
     }
 
     fn error(query: &str) -> String {
-        parse(query, &Limits::default())
-            .expect_err("refused")
-            .to_string()
+        parse(query, &Limits::default()).expect_err("refused").to_string()
     }
 
     fn accepts(query: &str) -> bool {
@@ -61,18 +57,12 @@ mod tests {
     #[test]
     fn the_largest_queries_within_the_limits_are_survived() {
         on_a_small_stack(|| {
-            let Limits {
-                nesting, operators, ..
-            } = Limits::default();
+            let Limits { nesting, operators, .. } = Limits::default();
             let chain = "a+".repeat(operators) + "a";
             assert!(accepts(&chain));
             assert!(accepts(&format!("{}a", "a^".repeat(operators))));
             assert!(accepts(&format!("{}a", "-".repeat(operators))));
-            assert!(accepts(&format!(
-                "{}a{}",
-                "sum(".repeat(nesting),
-                ")".repeat(nesting)
-            )));
+            assert!(accepts(&format!("{}a{}", "sum(".repeat(nesting), ")".repeat(nesting))));
             // Aggregations copy their operand: the deepest tree, copied as often as can be.
             let open = "sum(".repeat(nesting);
             assert!(accepts(&format!("{open}{chain}{}", ")".repeat(nesting))));
@@ -88,13 +78,7 @@ mod tests {
 
     #[test]
     fn a_panic_of_the_parser_is_an_error() {
-        for query in [
-            "a[1e30]",
-            "a offset inf",
-            "a offset -NaN",
-            "a[5m:1e99]",
-            "a offset 1e999",
-        ] {
+        for query in ["a[1e30]", "a offset inf", "a offset -NaN", "a[5m:1e99]", "a offset 1e999"] {
             assert!(error(query).contains("out of range"), "{query}");
         }
     }

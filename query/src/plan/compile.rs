@@ -31,10 +31,7 @@ pub(crate) fn compile(expr: &Expr) -> Result<Plan, Error> {
         }
         other => Root::Program(compiler.program(other)?),
     };
-    Ok(Plan {
-        root,
-        selectors: compiler.selectors,
-    })
+    Ok(Plan { root, selectors: compiler.selectors })
 }
 
 #[derive(Default)]
@@ -76,10 +73,7 @@ impl Compiler {
                 tasks.push(Task::Visit(&unary.expr, None));
             }
             Expr::VectorSelector(selector) => {
-                let hint = kept.map(|by| PushDown {
-                    function: None,
-                    by: Some(by),
-                });
+                let hint = kept.map(|by| PushDown { function: None, by: Some(by) });
                 let id = self.selector(selector, Reach::Lookback, hint)?;
                 tasks.push(Task::Emit(Op::Lookup(id)));
             }
@@ -101,9 +95,7 @@ impl Compiler {
             Expr::Call(call) => self.call(call, kept, tasks)?,
             Expr::Subquery(_) => return Err(unsupported("subquery")),
             Expr::StringLiteral(_) | Expr::MatrixSelector(_) | Expr::Extension(_) => {
-                return Err(Error::Parse(
-                    "expected an instant vector or a scalar".into(),
-                ));
+                return Err(Error::Parse("expected an instant vector or a scalar".into()));
             }
         }
         Ok(())
@@ -128,10 +120,7 @@ impl Compiler {
                     return Err(unsupported("subquery"));
                 };
                 let range = positive_millis(matrix.range)?;
-                let hint = PushDown {
-                    function: Some((name.to_owned(), range)),
-                    by: kept,
-                };
+                let hint = PushDown { function: Some((name.to_owned(), range)), by: kept };
                 let id = self.selector(&matrix.vs, Reach::Range(range), Some(hint))?;
                 tasks.push(Task::Emit(Op::Windowed(id, function)));
                 return Ok(());
@@ -156,12 +145,7 @@ impl Compiler {
             Some(Offset::Pos(offset)) => millis(offset)?,
             Some(Offset::Neg(offset)) => -millis(offset)?,
         };
-        let selector = Selector {
-            matchers: matchers(parsed)?,
-            offset,
-            reach,
-            hint,
-        };
+        let selector = Selector { matchers: matchers(parsed)?, offset, reach, hint };
         let known = self.selectors.iter().position(|s| s.same(&selector));
         Ok(SelectorId(known.unwrap_or_else(|| {
             self.selectors.push(selector);
@@ -214,11 +198,7 @@ fn binary_op(parsed: &BinaryExpr) -> Result<Op, Error> {
     }
     let op = element_op(parsed.op.id())
         .ok_or_else(|| unsupported(&format!("operator {}", parsed.op)))?;
-    Ok(Op::Binary {
-        op,
-        to_bool: parsed.return_bool(),
-        matching,
-    })
+    Ok(Op::Binary { op, to_bool: parsed.return_bool(), matching })
 }
 
 fn set_op(id: TokenId) -> Option<SetOp> {
@@ -327,10 +307,7 @@ mod tests {
     #[test]
     fn what_is_not_known_is_refused_by_name() {
         for (query, construct) in [
-            (
-                "label_replace(a, \"b\", \"c\", \"d\", \"e\")",
-                "function label_replace",
-            ),
+            ("label_replace(a, \"b\", \"c\", \"d\", \"e\")", "function label_replace"),
             ("topk(3, a)", "aggregation topk"),
             ("a * on(b) group_left a", "group_left"),
             ("a @ 5", "the @ modifier"),
@@ -340,11 +317,7 @@ mod tests {
             ("a + fill(0) b", "fill"),
             ("{a=\"1\" or b=\"2\"}", "\"or\" between label matchers"),
         ] {
-            assert_eq!(
-                error(query),
-                format!("{construct} is not supported yet"),
-                "{query}"
-            );
+            assert_eq!(error(query), format!("{construct} is not supported yet"), "{query}");
         }
     }
 

@@ -59,10 +59,6 @@ impl Selector {
             && self.reach == other.reach
             && self.hint == other.hint
             && self.matchers.len() == other.matchers.len()
-            && self
-                .matchers
-                .iter()
-                .zip(&other.matchers)
-                .all(|(a, b)| alike(a, b))
+            && self.matchers.iter().zip(&other.matchers).all(|(a, b)| alike(a, b))
     }
 }

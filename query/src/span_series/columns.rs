@@ -52,11 +52,7 @@ impl<'a> Columns<'a> {
                 }
             }
         }
-        Columns {
-            history,
-            metrics,
-            naming,
-        }
+        Columns { history, metrics, naming }
     }
 
     /// One series a metric, all with the same times. `labels_only` leaves the values out.
@@ -66,16 +62,9 @@ impl<'a> Columns<'a> {
         complete_to: Option<TimeMs>,
         labels_only: bool,
     ) -> Vec<Series> {
-        let columns = if labels_only {
-            vec![Vec::new(); self.metrics.len()]
-        } else {
-            self.values(times)
-        };
-        let times = if labels_only {
-            Arc::from([])
-        } else {
-            times.clone()
-        };
+        let columns =
+            if labels_only { vec![Vec::new(); self.metrics.len()] } else { self.values(times) };
+        let times = if labels_only { Arc::from([]) } else { times.clone() };
         // Without any promise nothing is known to be whole; the engine may step back all it can.
         let complete_to = Some(complete_to.unwrap_or(TimeMs::MIN));
         let series = |((labels, _), values)| Series {
@@ -90,10 +79,7 @@ impl<'a> Columns<'a> {
     fn values(&self, times: &[TimeMs]) -> Vec<Vec<f64>> {
         let layouts: Vec<_> = self.history.layouts.values().collect();
         let mut running: Vec<Totals> = layouts.iter().map(|l| l.opening.clone()).collect();
-        let mut windows: Vec<_> = layouts
-            .iter()
-            .map(|l| l.windows.iter().peekable())
-            .collect();
+        let mut windows: Vec<_> = layouts.iter().map(|l| l.windows.iter().peekable()).collect();
         let mut columns = vec![Vec::with_capacity(times.len()); self.metrics.len()];
         for &time in times {
             for (running, windows) in running.iter_mut().zip(&mut windows) {
@@ -111,9 +97,7 @@ impl<'a> Columns<'a> {
     fn value(&self, metric: &Metric, running: &[Totals]) -> f64 {
         match metric {
             Metric::Calls => spans(running.iter().map(|totals| totals.count).sum()),
-            Metric::Sum => self
-                .naming
-                .sum(running.iter().map(|totals| totals.sum_us).sum()),
+            Metric::Sum => self.naming.sum(running.iter().map(|totals| totals.sum_us).sum()),
             Metric::Bucket(at_or_below) => {
                 let units = running
                     .iter()
@@ -127,21 +111,14 @@ impl<'a> Columns<'a> {
 
 /// The bounds of every layout that the group ever had, and the one without an end.
 fn bounds(history: &GroupHistory) -> Vec<Option<u64>> {
-    let all: BTreeSet<u64> = history
-        .layouts
-        .values()
-        .flat_map(|l| l.layout.bounds_ns())
-        .copied()
-        .collect();
+    let all: BTreeSet<u64> =
+        history.layouts.values().flat_map(|l| l.layout.bounds_ns()).copied().collect();
     all.into_iter().map(Some).chain([None]).collect()
 }
 
 fn at_or_below(of_layout: &LayoutHistory, bound: Option<u64>) -> usize {
     match bound {
-        Some(bound) => of_layout
-            .layout
-            .bounds_ns()
-            .partition_point(|mine| *mine <= bound),
+        Some(bound) => of_layout.layout.bounds_ns().partition_point(|mine| *mine <= bound),
         None => of_layout.layout.buckets(),
     }
 }

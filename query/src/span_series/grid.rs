@@ -27,12 +27,9 @@ impl Grid {
             .filter(|(_, delta)| delta.count > 0)
             .map(|(end, _)| end.0)
             .collect();
-        let (Some(width), Some(newest)) = (
-            layouts()
-                .map(|layout| TimeMs::from(layout.layout.window_ms()))
-                .min(),
-            ends.last(),
-        ) else {
+        let (Some(width), Some(newest)) =
+            (layouts().map(|layout| TimeMs::from(layout.layout.window_ms())).min(), ends.last())
+        else {
             return Vec::new();
         };
         // Behind the promise of every source, what is not there yet is not known to be nothing.
@@ -85,28 +82,14 @@ mod tests {
         let layout = Layout::default();
         let mut delta = Delta::empty(&layout);
         delta.observe(&layout, 1);
-        let windows = ends
-            .iter()
-            .map(|end| (WindowEnd(*end), delta.clone()))
-            .collect();
+        let windows = ends.iter().map(|end| (WindowEnd(*end), delta.clone())).collect();
         let id = layout.id();
-        let of_layout = LayoutHistory {
-            layout: Arc::new(layout),
-            opening: Totals::default(),
-            windows,
-        };
-        GroupHistory {
-            layouts: [(id, of_layout)].into(),
-            damaged: Vec::new(),
-        }
+        let of_layout =
+            LayoutHistory { layout: Arc::new(layout), opening: Totals::default(), windows };
+        GroupHistory { layouts: [(id, of_layout)].into(), damaged: Vec::new() }
     }
 
-    const GRID: Grid = Grid {
-        start: 0,
-        end: 200_000,
-        idle: 30_000,
-        complete_to: Some(150_000),
-    };
+    const GRID: Grid = Grid { start: 0, end: 200_000, idle: 30_000, complete_to: Some(150_000) };
 
     #[test]
     fn a_life_begins_one_window_early_and_ends_after_the_idle_time() {
@@ -123,25 +106,15 @@ mod tests {
 
     #[test]
     fn nothing_stands_behind_the_promise_but_what_is_there() {
-        assert_eq!(
-            GRID.times(&history(&[140_000])),
-            [130_000, 140_000, 150_000]
-        );
+        assert_eq!(GRID.times(&history(&[140_000])), [130_000, 140_000, 150_000]);
         assert_eq!(GRID.times(&history(&[170_000])), [160_000, 170_000]);
-        let nobody_promised = Grid {
-            complete_to: None,
-            ..GRID
-        };
+        let nobody_promised = Grid { complete_to: None, ..GRID };
         assert_eq!(nobody_promised.times(&history(&[50_000])), [40_000, 50_000]);
     }
 
     #[test]
     fn only_the_wanted_range_is_answered() {
-        let grid = Grid {
-            start: 50_000,
-            end: 60_000,
-            ..GRID
-        };
+        let grid = Grid { start: 50_000, end: 60_000, ..GRID };
         assert_eq!(grid.times(&history(&[50_000])), [60_000]);
         assert_eq!(grid.times(&history(&[70_000])), [60_000]);
         assert!(grid.times(&history(&[80_000])).is_empty());

@@ -31,10 +31,8 @@ impl Lag {
                 }
             }
         }
-        lag.warnings = behind
-            .into_iter()
-            .map(|(source, to)| warning(source, to, wanted_to))
-            .collect();
+        lag.warnings =
+            behind.into_iter().map(|(source, to)| warning(source, to, wanted_to)).collect();
         lag
     }
 }

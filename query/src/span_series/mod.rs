@@ -69,11 +69,7 @@ const GROUPS_AT_ONCE: usize = 256;
 
 impl SpanSeries {
     pub fn new(store: StoreHandle, options: Options, now: NowMs) -> Self {
-        SpanSeries {
-            store,
-            options,
-            now,
-        }
+        SpanSeries { store, options, now }
     }
 
     async fn read(
@@ -100,11 +96,7 @@ impl SpanSeries {
             answer.series.extend(part.series);
             answer.warnings.extend(part.warnings);
         }
-        if answer
-            .series
-            .iter()
-            .any(|series| series.complete_to.is_some())
-        {
+        if answer.series.iter().any(|series| series.complete_to.is_some()) {
             answer.warnings.extend(lag.warnings);
         }
         Ok(answer)
@@ -119,11 +111,7 @@ impl SeriesSource for SpanSeries {
 
     async fn labels(&self, selection: &Selection) -> Result<Vec<Labels>, SourceError> {
         let answer = self.read(selection, true).await?;
-        Ok(answer
-            .series
-            .into_iter()
-            .map(|series| series.labels)
-            .collect())
+        Ok(answer.series.into_iter().map(|series| series.labels).collect())
     }
 }
 
@@ -178,9 +166,7 @@ impl Reading<'_> {
         let (start, end) = (self.selection.start, self.selection.end);
         let idle = self.options.idle.as_millis() as TimeMs;
         // Earlier deltas have no sample behind `start` any more, not even before a comeback.
-        let from = start
-            .saturating_sub(idle)
-            .saturating_sub(grid::WIDEST_WINDOW_MS);
+        let from = start.saturating_sub(idle).saturating_sub(grid::WIDEST_WINDOW_MS);
         let ids: Vec<_> = groups.iter().map(|(id, _)| *id).collect();
         // A delta right behind the end still gives a sample one window before it.
         let to = end.saturating_add(grid::WIDEST_WINDOW_MS);
@@ -191,12 +177,7 @@ impl Reading<'_> {
             .map_err(store_error)?;
         for ((_, base), mut history) in groups.iter().zip(histories) {
             answer.warnings.append(&mut damage_warnings(&mut history));
-            let grid = Grid {
-                start,
-                end,
-                idle,
-                complete_to: self.complete_to,
-            };
+            let grid = Grid { start, end, idle, complete_to: self.complete_to };
             let times: Arc<[TimeMs]> = grid.times(&history).into();
             if times.is_empty() {
                 continue;
@@ -215,14 +196,8 @@ impl Reading<'_> {
         answer: &mut SeriesSet,
     ) -> Result<(), SourceError> {
         let ids: Vec<_> = series.iter().map(|(id, _)| *id).collect();
-        let Selection {
-            tenant, start, end, ..
-        } = self.selection;
-        let points = self
-            .view
-            .samples(tenant, &ids, *start, *end)
-            .await
-            .map_err(store_error)?;
+        let Selection { tenant, start, end, .. } = self.selection;
+        let points = self.view.samples(tenant, &ids, *start, *end).await.map_err(store_error)?;
         for ((_, labels), points) in series.iter().zip(points) {
             if points.is_empty() {
                 continue;
@@ -241,11 +216,7 @@ impl Reading<'_> {
 
     fn check_size(&self, answer: &SeriesSet) -> Result<(), SourceError> {
         let points = |series: &Series| {
-            if self.labels_only {
-                1
-            } else {
-                series.times.len()
-            }
+            if self.labels_only { 1 } else { series.times.len() }
         };
         let found: usize = answer.series.iter().map(points).sum();
         let limit = self.options.max_points;
@@ -258,10 +229,7 @@ impl Reading<'_> {
 
 fn damage_warnings(history: &mut GroupHistory) -> Vec<String> {
     let damaged = std::mem::take(&mut history.damaged);
-    damaged
-        .into_iter()
-        .map(|what| format!("left out, since it is damaged: {what}"))
-        .collect()
+    damaged.into_iter().map(|what| format!("left out, since it is damaged: {what}")).collect()
 }
 
 fn store_error(error: DiskError) -> SourceError {

@@ -14,10 +14,7 @@ struct World {
 }
 
 fn source(number: u8) -> SourceId {
-    SourceId {
-        edge: EdgeId([number; 16]),
-        boot: BootId([0; 8]),
-    }
+    SourceId { edge: EdgeId([number; 16]), boot: BootId([0; 8]) }
 }
 
 impl World {
@@ -29,10 +26,7 @@ impl World {
             store.run(shutdown).await;
             drop(keep);
         });
-        World {
-            store: handle,
-            seqs: Default::default(),
-        }
+        World { store: handle, seqs: Default::default() }
     }
 
     /// Spans of a service, each (window end, duration in ms).
@@ -48,16 +42,12 @@ impl World {
         };
         let mut windows = std::collections::BTreeMap::new();
         for (end, ms) in spans {
-            let delta = windows
-                .entry(WindowEnd(*end))
-                .or_insert_with(|| Delta::empty(layout));
+            let delta = windows.entry(WindowEnd(*end)).or_insert_with(|| Delta::empty(layout));
             delta.observe(layout, ms * 1_000_000);
         }
         let mut content = Content::default();
         let of_layout = content.tenant(&tenant).layout(layout.id(), layout);
-        of_layout
-            .groups
-            .insert(group.id(&tenant), GroupContent { group, windows });
+        of_layout.groups.insert(group.id(&tenant), GroupContent { group, windows });
         content
     }
 
@@ -100,33 +90,19 @@ const BUCKET: &str = "llm_traces_span_metrics_latency_bucket";
 const T: i64 = 28_800_000 * 1000;
 
 fn points(series: &Series) -> Vec<(i64, f64)> {
-    let Points::Floats(values) = &series.points else {
-        panic!("floats expected")
-    };
-    series
-        .times
-        .iter()
-        .zip(values)
-        .map(|(time, value)| (time - T, *value))
-        .collect()
+    let Points::Floats(values) = &series.points else { panic!("floats expected") };
+    series.times.iter().zip(values).map(|(time, value)| (time - T, *value)).collect()
 }
 
 #[tokio::test]
 async fn a_new_counter_begins_at_zero_and_goes_on_to_the_promise() {
     let mut world = World::new().await;
-    let spans = World::spans(
-        "default",
-        "a",
-        &Layout::default(),
-        &[(T + 10_000, 1), (T + 10_000, 1)],
-    );
+    let spans =
+        World::spans("default", "a", &Layout::default(), &[(T + 10_000, 1), (T + 10_000, 1)]);
     world.ship(1, spans, T + 30_000).await;
     let answer = world.select("default", CALLS, T - 60_000, T + 90_000).await;
     assert_eq!(answer.series.len(), 1);
-    assert_eq!(
-        points(&answer.series[0]),
-        [(0, 0.0), (10_000, 2.0), (20_000, 2.0), (30_000, 2.0)]
-    );
+    assert_eq!(points(&answer.series[0]), [(0, 0.0), (10_000, 2.0), (20_000, 2.0), (30_000, 2.0)]);
     assert_eq!(answer.series[0].complete_to, Some(T + 30_000));
     assert_eq!(answer.warnings, Vec::<String>::new());
 }
@@ -140,14 +116,8 @@ async fn a_counter_goes_on_over_stretches_and_late_data_lands_in_its_own_window(
     let late = World::spans("default", "a", &layout, &[(T - 10_000, 1), (T - 20_000, 1)]);
     world.ship(1, late, T + 20_000).await;
     let answer = world.select("default", CALLS, T - 40_000, T + 20_000).await;
-    let expected = [
-        (-30_000, 0.0),
-        (-20_000, 1.0),
-        (-10_000, 3.0),
-        (0, 3.0),
-        (10_000, 4.0),
-        (20_000, 4.0),
-    ];
+    let expected =
+        [(-30_000, 0.0), (-20_000, 1.0), (-10_000, 3.0), (0, 3.0), (10_000, 4.0), (20_000, 4.0)];
     assert_eq!(points(&answer.series[0]), expected);
     let later = world.select("default", CALLS, T + 10_000, T + 20_000).await;
     assert_eq!(points(&later.series[0]), [(20_000, 4.0)]);
@@ -165,21 +135,12 @@ async fn two_layouts_unite_and_no_bucket_falls() {
         &[(T + 10_000, 1), (T + 10_000, 5), (T + 10_000, 9)],
     );
     world.ship(1, spans, T + 10_000).await;
-    let spans = World::spans(
-        "default",
-        "a",
-        &other,
-        &[(T + 20_000, 1), (T + 20_000, 5), (T + 20_000, 50)],
-    );
+    let spans =
+        World::spans("default", "a", &other, &[(T + 20_000, 1), (T + 20_000, 5), (T + 20_000, 50)]);
     world.ship(1, spans, T + 20_000).await;
-    let answer = world
-        .select("default", BUCKET, T - 60_000, T + 20_000)
-        .await;
+    let answer = world.select("default", BUCKET, T - 60_000, T + 20_000).await;
     let at = |le: &str| {
-        let series = answer
-            .series
-            .iter()
-            .find(|s| s.labels.get("le") == Some(le));
+        let series = answer.series.iter().find(|s| s.labels.get("le") == Some(le));
         points(series.expect("a series of that bound"))
             .into_iter()
             .map(|(_, v)| v)
@@ -198,28 +159,13 @@ async fn tenants_are_read_apart() {
     let mut world = World::new().await;
     for (tenant, count) in [("blue", 1), ("red", 3)] {
         let spans = vec![(T + 10_000, 1); count];
-        world
-            .ship(
-                1,
-                World::spans(tenant, "a", &Layout::default(), &spans),
-                T + 10_000,
-            )
-            .await;
+        world.ship(1, World::spans(tenant, "a", &Layout::default(), &spans), T + 10_000).await;
     }
     for (tenant, value) in [("blue", 1.0), ("red", 3.0)] {
         let answer = world.select(tenant, CALLS, T, T + 10_000).await;
-        assert_eq!(
-            answer.series.iter().map(points).collect::<Vec<_>>(),
-            [[(10_000, value)]]
-        );
+        assert_eq!(answer.series.iter().map(points).collect::<Vec<_>>(), [[(10_000, value)]]);
     }
-    assert!(
-        world
-            .select("green", CALLS, T, T + 10_000)
-            .await
-            .series
-            .is_empty()
-    );
+    assert!(world.select("green", CALLS, T, T + 10_000).await.series.is_empty());
 }
 
 #[tokio::test]

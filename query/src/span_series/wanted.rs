@@ -53,7 +53,5 @@ impl<'a> Wanted<'a> {
 }
 
 fn passes(matchers: &[&Matcher], labels: &Labels) -> bool {
-    matchers
-        .iter()
-        .all(|m| m.matches(labels.get(m.name()).unwrap_or_default()))
+    matchers.iter().all(|m| m.matches(labels.get(m.name()).unwrap_or_default()))
 }

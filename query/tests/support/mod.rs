@@ -22,12 +22,7 @@ impl MemorySource {
     ) {
         let (times, values): (Vec<_>, Vec<_>) = samples.into_iter().unzip();
         let points = Points::Floats(values);
-        let series = Series {
-            labels,
-            times: times.into(),
-            points,
-            complete_to,
-        };
+        let series = Series { labels, times: times.into(), points, complete_to };
         self.series.lock().expect("no panic").push(series);
     }
 }
@@ -39,11 +34,7 @@ impl SeriesSource for MemorySource {
         for series in self.series.lock().expect("no panic").iter() {
             let labels = &series.labels;
             let value = |name| labels.get(name).unwrap_or_default();
-            if !selection
-                .matchers
-                .iter()
-                .all(|matcher| matcher.matches(value(matcher.name())))
-            {
+            if !selection.matchers.iter().all(|matcher| matcher.matches(value(matcher.name()))) {
                 continue;
             }
             let from = series.times.partition_point(|&t| t <= selection.start);

@@ -24,10 +24,7 @@ impl Average {
     pub(super) fn new(groups: usize, width: usize, meter: &mut Meter) -> Result<Self, Error> {
         let means = Columns::absent(groups, width, meter)?;
         meter.take(groups * width * size_of::<State>() / size_of::<f64>())?;
-        Ok(Average {
-            means,
-            states: vec![State::default(); groups * width],
-        })
+        Ok(Average { means, states: vec![State::default(); groups * width] })
     }
 }
 

@@ -11,9 +11,7 @@ pub(super) struct Count {
 
 impl Count {
     pub(super) fn new(groups: usize, width: usize, meter: &mut Meter) -> Result<Self, Error> {
-        Ok(Count {
-            counts: Columns::absent(groups, width, meter)?,
-        })
+        Ok(Count { counts: Columns::absent(groups, width, meter)? })
     }
 }
 

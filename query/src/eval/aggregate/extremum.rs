@@ -13,17 +13,11 @@ pub(super) struct Extremum {
 
 impl Extremum {
     pub(super) fn least(groups: usize, width: usize, meter: &mut Meter) -> Result<Self, Error> {
-        Ok(Extremum {
-            found: Columns::absent(groups, width, meter)?,
-            beats: |old, new| old > new,
-        })
+        Ok(Extremum { found: Columns::absent(groups, width, meter)?, beats: |old, new| old > new })
     }
 
     pub(super) fn greatest(groups: usize, width: usize, meter: &mut Meter) -> Result<Self, Error> {
-        Ok(Extremum {
-            found: Columns::absent(groups, width, meter)?,
-            beats: |old, new| old < new,
-        })
+        Ok(Extremum { found: Columns::absent(groups, width, meter)?, beats: |old, new| old < new })
     }
 }
 

@@ -65,12 +65,7 @@ impl Aggregate {
             AggregateOp::Max => Box::new(Extremum::greatest(groups, width, meter)?),
             AggregateOp::Count => Box::new(Count::new(groups, width, meter)?),
         };
-        Ok(Aggregate {
-            input,
-            group_of,
-            labels,
-            accumulator,
-        })
+        Ok(Aggregate { input, group_of, labels, accumulator })
     }
 }
 
@@ -86,9 +81,6 @@ impl Operator for Aggregate {
     }
 
     fn finish(self: Box<Self>, _: &mut Annotations) -> Result<Operand, Error> {
-        Ok(Operand::Vector(Frame {
-            labels: self.labels,
-            columns: self.accumulator.finish(),
-        }))
+        Ok(Operand::Vector(Frame { labels: self.labels, columns: self.accumulator.finish() }))
     }
 }

@@ -17,10 +17,7 @@ impl Sum {
         meter.take(groups * width)?;
         // Negative zero is what changes no addend, not even another negative zero.
         (0..groups).for_each(|group| sums.row_mut(group).0.fill(-0.0));
-        Ok(Sum {
-            sums,
-            lost: vec![0.0; groups * width],
-        })
+        Ok(Sum { sums, lost: vec![0.0; groups * width] })
     }
 }
 
@@ -43,9 +40,7 @@ impl Accumulator for Sum {
         let width = self.sums.width();
         for (group, lost) in self.lost.chunks_exact(width).enumerate() {
             let (sums, _) = self.sums.row_mut(group);
-            sums.iter_mut()
-                .zip(lost)
-                .for_each(|(sum, lost)| *sum += lost);
+            sums.iter_mut().zip(lost).for_each(|(sum, lost)| *sum += lost);
         }
         self.sums
     }
@@ -54,19 +49,8 @@ impl Accumulator for Sum {
 /// Adds to a sum, and to what rounding has taken from it.
 pub(super) fn compensated(value: f64, sum: f64, lost: f64) -> (f64, f64) {
     let total = sum + value;
-    let rest = if sum.abs() >= value.abs() {
-        (sum - total) + value
-    } else {
-        (value - total) + sum
-    };
-    (
-        total,
-        if total.is_infinite() {
-            0.0
-        } else {
-            lost + rest
-        },
-    )
+    let rest = if sum.abs() >= value.abs() { (sum - total) + value } else { (value - total) + sum };
+    (total, if total.is_infinite() { 0.0 } else { lost + rest })
 }
 
 #[cfg(test)]
@@ -88,9 +72,6 @@ mod tests {
         let mut sum = Sum::new(1, 2, &mut Meter::new(10)).expect("within the limit");
         sum.add(0, &[1.0, f64::INFINITY], &[false, true]);
         let sums = Box::new(sum).finish();
-        assert_eq!(
-            (sums.cell(0, 0), sums.cell(0, 1)),
-            (None, Some(f64::INFINITY))
-        );
+        assert_eq!((sums.cell(0, 0), sums.cell(0, 1)), (None, Some(f64::INFINITY)));
     }
 }
