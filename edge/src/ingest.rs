@@ -93,7 +93,7 @@ impl EdgeHandle {
             }
             Err(Refusal::BadData(_)) => self.metrics.refused_bad_data.add(1),
             Err(Refusal::Overload { .. } | Refusal::Stopping) => {
-                self.metrics.refused_overload.add(1)
+                self.metrics.refused_overload.add(1);
             }
             Err(Refusal::Journal(_)) => self.metrics.refused_journal.add(1),
         }

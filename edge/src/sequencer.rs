@@ -81,14 +81,20 @@ impl Sequencer {
         }
     }
 
-    /// Makes the source known before old ones are closed, so that completeness never stands without a
-    /// source that holds it.
+    /// Sends what earlier starts left, then makes the source known behind it: its promise must not
+    /// cover windows whose acknowledged spans are still on their way. Only then are old sources closed,
+    /// so completeness never stands without a source that holds it.
     async fn start(&mut self) {
         self.sealed_to_ms = self.window_before(self.clock.now_ms());
-        self.promise_all();
         for (seal, sealed) in std::mem::take(&mut self.left_over) {
             self.ship(seal, sealed);
         }
+        for source in self.ledger.old_sources_of(self.current) {
+            if let Err(error) = self.seal(source, Scope::Whole, i64::MIN).await {
+                warn!(%source, %error, "an old source could not be sealed; it is tried again");
+            }
+        }
+        self.promise_all();
         self.finish_old_sources().await;
     }
 
@@ -96,7 +102,7 @@ impl Sequencer {
         if waiting.is_empty() {
             return;
         }
-        let commands: Vec<Command> = waiting.drain(..).collect();
+        let commands = std::mem::take(waiting);
         let records = commands.iter().map(|command| command.encoded.clone()).collect();
         let appended = if self.log.bytes() > self.journal_limit_bytes {
             let (bytes, limit) = (self.log.bytes(), self.journal_limit_bytes);

@@ -63,7 +63,7 @@ pub(crate) fn cell(span: &SentSpan) -> Cell {
 }
 
 pub(crate) fn duration_ns(span: &SentSpan) -> u64 {
-    if span.end_ns < span.start_ns { 0 } else { span.end_ns - span.start_ns }
+    span.end_ns.saturating_sub(span.start_ns)
 }
 
 fn bucket(duration_ns: u64) -> usize {

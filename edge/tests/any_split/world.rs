@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep};
 use tributary_edge::{Clock, Edge, EdgeHandle, Fresh, Options, Shards, TraceRequest};
 use tributary_proto::{BootId, Digest, EdgeId, SourceId};
 use tributary_spanmetrics::{Config, Content, Encoding, Labels, Tenant};
-use tributary_store::{Store, StoreHandle};
+use tributary_store::{Store, StoreHandle, View};
 
 use crate::expected::REGION;
 use crate::place::{NodeDisk, Place};
@@ -194,7 +194,7 @@ impl World {
             sleep(Duration::from_secs(1)).await;
         }
         let views = self.store.views();
-        let completeness: Vec<_> = views.iter().map(|view| view.completeness()).collect();
+        let completeness: Vec<_> = views.iter().map(View::completeness).collect();
         panic!("an hour later it has not settled: {completeness:?}");
     }
 

@@ -9,7 +9,7 @@ use crate::source::{MAX_HOLD_MS, TimeMs};
 
 #[derive(Debug, Default)]
 pub(super) struct Lag {
-    /// `None` while no source was ever heard.
+    /// `None` while a shard has heard no source.
     pub(super) complete_to: Option<TimeMs>,
     pub(super) warnings: Vec<String>,
 }
@@ -17,12 +17,12 @@ pub(super) struct Lag {
 impl Lag {
     /// `wanted_to`: the latest time that the answer speaks of.
     pub(super) fn of(views: &[View], wanted_to: TimeMs) -> Self {
-        let mut lag = Lag::default();
+        let mut lag = Lag { complete_to: Some(TimeMs::MAX), warnings: Vec::new() };
         let mut behind = BTreeMap::<SourceId, TimeMs>::new();
         for completeness in views.iter().map(View::completeness) {
             lag.complete_to = match (lag.complete_to, completeness.complete_to_ms) {
                 (Some(mine), Some(theirs)) => Some(mine.min(theirs)),
-                (mine, theirs) => mine.or(theirs),
+                _ => None,
             };
             for (source, sealed_to) in completeness.live.iter() {
                 if *sealed_to < wanted_to.saturating_sub(MAX_HOLD_MS) {

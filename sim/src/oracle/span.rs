@@ -68,7 +68,7 @@ impl SentSpan {
     }
 
     pub(super) fn sum(&self) -> Sum {
-        let duration_ns = if self.end_ns > self.start_ns { self.end_ns - self.start_ns } else { 0 };
+        let duration_ns = self.end_ns.saturating_sub(self.start_ns);
         let bucket = BOUNDS_NS.iter().position(|bound| duration_ns <= *bound).unwrap_or(16);
         let mut buckets = [0; 17];
         buckets[bucket] = 1;

@@ -202,11 +202,11 @@ impl World {
         let took = invariants::heals(&store, &Healed { complete_to_ms, live }).await?;
         self.trace.event(format_args!("healed after {took:?}"));
         let held = self.watch(|_| true).await?.expect("the core stays up");
-        let oracle = self.oracle.borrow();
-        invariants::exactly_once(&held, &oracle)?;
+        invariants::exactly_once(&held, &self.oracle.borrow())?;
         invariants::closed_refuses_slices(&self.observed, &store).await?;
-        invariants::promql_agrees(&store, &oracle.exact_tally(&held), complete_to_ms).await?;
-        let [acked, refused, unknown] = oracle.fates();
+        let exact = self.oracle.borrow().exact_tally(&held);
+        invariants::promql_agrees(&store, &exact, complete_to_ms).await?;
+        let [acked, refused, unknown] = self.oracle.borrow().fates();
         self.trace
             .event(format_args!("{acked} requests acked, {refused} refused, {unknown} unknown"));
         Ok(())
