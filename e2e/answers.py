@@ -7,7 +7,7 @@ import urllib.parse
 
 import tools
 from grpc_call import TRACES, call
-from lib import ANSWER_SECONDS, API, CALLS, LATENCY, Server, eventually, free_offset, http_request, total
+from lib import ANSWER_SECONDS, API, CALLS, LATENCY, Server, counted, eventually, free_offset, http_request
 from otlp import JSON, PROTOBUF, Span, as_json, as_protobuf, partial_success_bytes, post, send, spans
 
 BOUNDS_MS = (2, 4, 6, 8, 10, 50, 100, 200, 400, 800, 1000, 1400, 2000, 5000, 10000, 15000)
@@ -54,14 +54,8 @@ def every_encoding(report, server):
             answer = call(server, TRACES, as_protobuf(spans(10, "encodings", "same")), *flags)
             assert answer["code"] == "OK", answer
             assert partial_success_bytes(bytes.fromhex(answer["body"])) == (0, ""), answer
-        eventually(ANSWER_SECONDS, lambda: counted(server, "encodings", 60))
-        assert len(server.query(CALLS + '{service_name="encodings"}')) == 1
-
-
-def counted(server, service, sent):
-    count = total(server.query(f'{CALLS}{{service_name="{service}"}}'))
-    assert count == sent, f"{count:.0f} of {sent}"
-    return True
+        answer = eventually(ANSWER_SECONDS, lambda: counted(server, CALLS + '{service_name="encodings"}', 60))
+        assert len(answer) == 1, answer
 
 
 def known_durations(report, server):

@@ -6,7 +6,7 @@ import urllib.parse
 import zlib
 
 import grpc_call
-from lib import API, CALLS, OTLP_HTTP, Server, eventually, free_offset, http_request, total
+from lib import API, CALLS, OTLP_HTTP, Server, counters_rise, eventually, free_offset, http_request, total
 from otlp import JSON, PROTOBUF, as_json, as_protobuf, decode, field, post, send, spans
 
 COUNTED = "refused"
@@ -60,14 +60,14 @@ def over_http(report, server):
         ("wrong content type", body, "text/plain", {}, "/v1/traces"),
         ("unknown path", body, JSON, {}, "/v1/traces/no/such"),
     ):
-        with report.check(f"OTLP/HTTP, {name}") as note, counted(server):
+        with report.check(f"OTLP/HTTP, {name}") as note, counters_rise(server, COUNTED):
             reply = post(server, sent, content_type, path, **headers)
             note.say(f"{reply.status}")
             refused(reply)
             if path == "/v1/traces" and content_type in (JSON, PROTOBUF):
                 assert reply.headers["content-type"].split(";")[0] == content_type, reply.headers
                 assert status_message(reply, content_type), f"no google.rpc.Status with a message: {reply}"
-    with report.check("OTLP/HTTP, GET instead of POST"), counted(server):
+    with report.check("OTLP/HTTP, GET instead of POST"), counters_rise(server, COUNTED):
         refused(http_request(server.port(OTLP_HTTP), "GET", "/v1/traces"))
 
 
@@ -92,7 +92,7 @@ def over_grpc(report, server):
         ("gzip bomb", grpc_call.TRACES, big, ("gzip",), ("INVALID_ARGUMENT", "RESOURCE_EXHAUSTED")),
         ("unknown method", "/no.such.Service/Export", message, (), ("UNIMPLEMENTED",)),
     ):
-        with report.check(f"OTLP/gRPC, {name}") as note, counted(server):
+        with report.check(f"OTLP/gRPC, {name}") as note, counters_rise(server, COUNTED):
             answer = grpc_call.call(server, method, sent, *flags)
             note.say(answer["code"])
             assert answer["code"] not in OUR_FAULT, answer
@@ -124,31 +124,17 @@ def queries(report, server):
         ("a time that is none", lambda: posted("up", time="yesterday")),
         ("a broken matcher", lambda: posted('up{job=~"("}')),
     ):
-        with report.check(f"query, {name}") as note, counted(server):
+        with report.check(f"query, {name}") as note, counters_rise(server, COUNTED):
             reply = ask()
             note.say(f"{reply.status}")
             refused(reply)
             answer = json.loads(reply.body)
             assert answer["status"] == "error" and answer["errorType"] and answer["error"], answer
             assert len(reply.body) < 10_000, f"an error of {len(reply.body)} bytes: it quotes what it refused"
-    with report.check("query, unknown path"), counted(server):
+    with report.check("query, unknown path"), counters_rise(server, COUNTED):
         refused(http_request(server.port(API), "GET", "/api/v1/no/such"))
 
 
 def refused(reply):
     assert 400 <= reply.status < 500, reply
     assert reply.seconds < REFUSED_SECONDS, reply
-
-
-class counted:
-    """Each refusal shows in a counter on the self-metrics' port."""
-
-    def __init__(self, server):
-        self.server = server
-
-    def __enter__(self):
-        self.before = self.server.counters(COUNTED)
-
-    def __exit__(self, failure, *_):
-        if failure is None:
-            assert self.server.counters(COUNTED) > self.before, f"no counter named *{COUNTED}* rose"

@@ -1,4 +1,7 @@
-"""The getting-started guide, command by command as it prints them. Away from the standard ports only the ports differ."""
+"""What a new user types: the guide's commands, the README's and the banner's, each as it is printed.
+
+Away from the standard ports only the ports differ.
+"""
 import json
 import math
 import os
@@ -10,7 +13,7 @@ from datetime import datetime, timezone
 import tools
 from grpc_call import sdk_spans
 from lib import ANSWER_SECONDS, API, CALLS, HEALTH, OTLP_GRPC, OTLP_HTTP, PORTS, Server, eventually, free_offset
-from lib import http_request, taken, total
+from lib import counted, http_request, taken
 
 SEND = (
     "otel-cli span --service otel-test --name demo-span --endpoint http://localhost:4318/v1/traces"
@@ -21,6 +24,9 @@ BASIC = 'Authorization=Basic $(printf %s admin:secretpassword | base64)'
 CREDENTIALS = ('-H "X-API-Key: placeholder_api_key" ', "-u admin:secretpassword ", "")
 TARGETS = "curl -s localhost:9090/api/v1/targets | jq '.data.activeTargets[] | {job: .labels.job, health: .health}'"
 LOOPBACK = ("0100007F", "0" * 16 + "FFFF0000" + "0100007F", "0" * 24 + "01000000")  # as /proc/net/tcp and tcp6 write it
+README = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "README.md")
+README_SECTION = "The first span, the first query"
+OTEL_TEST = CALLS + '{service_name="otel-test"}'
 P95 = "histogram_quantile(0.95, sum by (le) (rate(llm_traces_span_metrics_latency_bucket[5m])))"
 
 
@@ -42,10 +48,7 @@ def walk(report, directory, offset):
 
         def shell(command):
             command = re.sub(r"localhost:(\d+)", lambda m: f"localhost:{int(m.group(1)) + offset}", command)
-            options = {"env": tools.shell_environment(), "capture_output": True, "text": True, "timeout": 30}
-            done = subprocess.run(["bash", "-c", command], stdin=subprocess.DEVNULL, **options)
-            assert done.returncode == 0, f"{command}\nexit {done.returncode}: {done.stdout}{done.stderr}"
-            return done.stdout
+            return bash(command)
 
         for credential in CREDENTIALS:
             with report.check(f"health/status with {credential.strip() or 'no credential'}"):
@@ -61,6 +64,12 @@ def walk(report, directory, offset):
         for header in ("X-API-Key=placeholder_api_key", BASIC):
             with report.check(f"otel-cli with {header.split('=')[0]}"):
                 shell(f'{SEND}"{header}"')
+        with report.check("the README's first span, as it stands there"):
+            send, query = readme_commands()
+            shell(send)
+        with report.check("the banner's two lines, as they are printed"):
+            send_hello, query_hello = eventually(5, lambda: banner_commands(server))
+            bash(send_hello)
         key = '{"x-api-key": "placeholder_api_key"}'
         with report.check("Python SDK over HTTP"):
             endpoint = f"http://localhost:{server.port(OTLP_HTTP)}/v1/traces"
@@ -70,15 +79,21 @@ def walk(report, directory, offset):
         sent = time.monotonic()
 
         with report.check(f"within {ANSWER_SECONDS} s calls_total answers the number sent, with its labels") as note:
-            answer = eventually(ANSWER_SECONDS, lambda: counted(server, 2 + 3 + 4))
+            answer = eventually(ANSWER_SECONDS, lambda: counted(server, OTEL_TEST, 3 + 3 + 4))
             note.say(f"{time.monotonic() - sent:.1f} s after the last span")
             names = {dict(series)["span_name"]: int(value) for series, value in answer.items()}
-            assert names == {"demo-span": 2, "sdk-http": 3, "sdk-grpc": 4}, names
+            assert names == {"demo-span": 3, "sdk-http": 3, "sdk-grpc": 4}, names
             for series in answer:
                 keys = {"__name__", "service_name", "span_name", "span_kind", "status_code"}
                 assert set(dict(series)) == keys, series
                 assert dict(series)["status_code"] == "STATUS_CODE_UNSET", series
                 assert dict(series)["span_kind"] in ("SPAN_KIND_CLIENT", "SPAN_KIND_INTERNAL"), series
+        with report.check("the README's first query finds its span, and the banner's query the banner's"):
+            eventually(ANSWER_SECONDS, lambda: has_span(shell(query), "otel-test", "demo-span"))
+            eventually(ANSWER_SECONDS, lambda: has_span(bash(query_hello), "hello", "first"))
+        with report.check("the README's further queries are answered"):
+            for expr in readme_queries():
+                server.api("query", query=expr)
         with report.check("p95 over all answers after a few spans"):
             [value] = eventually(ANSWER_SECONDS, lambda: server.query(P95) or None).values()
             assert math.isfinite(value) and value > 0, value
@@ -98,10 +113,44 @@ def walk(report, directory, offset):
             assert code == 0 and seconds < 1
 
 
-def counted(server, sent):
-    answer = server.query(CALLS + '{service_name="otel-test"}')
-    assert total(answer) == sent, f"{total(answer):.0f} of {sent}"
-    return answer
+def bash(command):
+    options = {"env": tools.shell_environment(), "capture_output": True, "text": True, "timeout": 30}
+    done = subprocess.run(["bash", "-c", command], stdin=subprocess.DEVNULL, **options)
+    assert done.returncode == 0, f"{command}\nexit {done.returncode}: {done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def readme_blocks(language):
+    """The code blocks of the section on the first span; those without a language are for the shell."""
+    with open(README, encoding="utf-8") as readme:
+        [section] = re.findall(rf"^## {README_SECTION}$(.*?)(?=^## |\Z)", readme.read(), re.M | re.S)
+    return [body for kind, body in re.findall(r"^```(\w*)\n(.*?)^```$", section, re.M | re.S) if kind == language]
+
+
+def readme_commands():
+    blocks = readme_blocks("")
+    assert [block.split()[0] for block in blocks] == ["otel-cli", "curl"], blocks
+    return blocks
+
+
+def readme_queries():
+    queries = [query for block in readme_blocks("promql") for query in block.split("\n\n")]
+    assert queries, "no queries"
+    return queries
+
+
+def banner_commands(server):
+    """The two lines that are commands. They come after the banner's first line, from which on the server counts as ready."""
+    commands = [line.strip() for line in server.printed if re.match(r" *(otel-cli|curl) ", line)]
+    assert [command.split()[0] for command in commands] == ["otel-cli", "curl"], server.printed
+    return commands
+
+
+def has_span(text, service, name):
+    """True if the answer to a query has one such span."""
+    groups = [series["metric"] for series in json.loads(text)["data"]["result"]]
+    assert any((g.get("service_name"), g.get("span_name")) == (service, name) for g in groups), groups
+    return True
 
 
 def all_up(text):

@@ -1,4 +1,6 @@
-"""kill -9 at random under concurrent load, again and again on one DIR: `make crash ROUNDS=30`; three rounds in `make e2e`.
+"""kill -9 at random under concurrent load, again and again on one DIR: `make crash ROUNDS=30`.
+
+`make e2e` has one round of each moment.
 
 After each restart a new span must answer in time and without a warning. Windows are complete in order, so whatever was
 acked before is complete by then too, and one look decides: acked spans are there once, unknown ones at most once.
@@ -22,7 +24,7 @@ MOMENTS = ("at once", "in an open window", "around a seal", "while starting")
 
 
 def walk(report, directory):
-    rounds(report, directory, 3, int.from_bytes(os.urandom(4), "big"))
+    rounds(report, directory, len(MOMENTS), int.from_bytes(os.urandom(4), "big"))
 
 
 def rounds(report, directory, count, seed):

@@ -2,6 +2,7 @@
 
 Nothing here knows how the product works inside: it starts a process, sends HTTP, and reads what comes back.
 """
+import contextlib
 import http.client
 import json
 import os
@@ -99,7 +100,7 @@ class Server:
         self.directory, self.offset, self.flags = directory, offset, flags
         self.binary = binary or default_binary()
         self.data, self.log = os.path.join(directory, "data"), os.path.join(directory, "server.log")
-        self.process = None
+        self.process, self.printed = None, []
 
     def port(self, standard):
         return standard + self.offset
@@ -108,14 +109,15 @@ class Server:
         command = [self.binary, "dev", "--data", self.data, "--port-offset", str(self.offset), *self.flags]
         log = open(self.log, "ab", buffering=0)
         log.write(f"--- {' '.join(command)}\n".encode())
-        self.began, self.heard, self.banner = time.monotonic(), threading.Event(), False
+        self.began, self.heard, self.banner, self.printed = time.monotonic(), threading.Event(), False, []
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
-        threading.Thread(target=self._listen, args=(self.process, self.heard, log), daemon=True).start()
+        threading.Thread(target=self._listen, args=(self.process, self.heard, self.printed, log), daemon=True).start()
 
-    def _listen(self, process, heard, log):
+    def _listen(self, process, heard, printed, log):
         with log:
             for line in process.stdout:
                 log.write(line)
+                printed.append(line.decode())
                 if line.lower().startswith(b"tributary") and not heard.is_set():
                     self.banner = True
                     heard.set()
@@ -178,6 +180,22 @@ class Server:
         text = http_request(self.port(SELF_METRICS), "GET", "/metrics").body.decode()
         found = re.findall(r"^([A-Za-z_:][\w:]*)(?:\{.*\})? (\S+)(?: \d+)?$", text, re.M)
         return sum(float(value) for name, value in found if re.search(pattern, name))
+
+
+@contextlib.contextmanager
+def counters_rise(server, pattern, least=1):
+    """What happens inside shows in the self-metrics whose name matches: together they rise by at least so many."""
+    before = server.counters(pattern)
+    yield
+    rose = server.counters(pattern) - before
+    assert rose >= least, f"counters named {pattern} rose by {rose:.0f}, not by {least}"
+
+
+def counted(server, expr, sent, at=None):
+    """The answer, if it adds up to the number sent."""
+    answer = server.query(expr, at)
+    assert total(answer) == sent, f"{total(answer):.0f} of {sent}"
+    return answer
 
 
 def labels(metric):

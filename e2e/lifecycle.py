@@ -5,7 +5,7 @@ import socket
 import subprocess
 import time
 
-from lib import ANSWER_SECONDS, API, CALLS, LATENCY, PORTS, Server, eventually, free_offset, http_request, total
+from lib import ANSWER_SECONDS, API, CALLS, LATENCY, PORTS, Server, counted, eventually, free_offset, http_request
 from otlp import send, spans
 
 
@@ -71,12 +71,6 @@ def restart(report, server):
         seconds, code = server.stop(signal.SIGINT)
         assert code == 0 and seconds < 1, f"{seconds:.2f} s, exit {code}"
     server.start()
-
-
-def counted(server, expr, sent, at=None):
-    count = total(server.query(expr, at))
-    assert count == sent, f"{count:.0f} of {sent}"
-    return True
 
 
 def self_metric(server, since):

@@ -3,7 +3,7 @@ import json
 import time
 
 import grpc_call
-from lib import CALLS, Server, eventually, free_offset
+from lib import CALLS, Server, counters_rise, eventually, free_offset
 from otlp import JSON, PROTOBUF, as_json, as_protobuf, logs_protobuf, metrics_protobuf, partial_success
 from otlp import partial_success_bytes, post, spans
 
@@ -32,19 +32,19 @@ def walk(report, directory):
         for signal, (text, message, method) in cases.items():
             for body, content_type in ((text, JSON), (message, PROTOBUF)):
                 with report.check(f"{signal} over HTTP, {content_type}: all rejected, with a reason, counted"):
-                    with counted(server, 3):
+                    with counters_rise(server, COUNTED, 3):
                         reply = post(server, body, content_type, path=f"/v1/{signal}")
                         assert reply.status == 200, reply
                         rejects(partial_success(reply, content_type), 3)
             with report.check(f"{signal} over gRPC: all rejected, with a reason, counted"):
-                with counted(server, 3):
+                with counters_rise(server, COUNTED, 3):
                     answer = grpc_call.call(server, method, message)
                     assert answer["code"] == "OK", answer
                     rejects(partial_success_bytes(bytes.fromhex(answer["body"])), 3)
 
         for name, end_ns in (("late", time.time_ns() - 10 * YEAR_NS), ("future", time.time_ns() + 10 * YEAR_NS)):
             with report.check(f"spans ten years {name}: rejected, with a reason, counted; the others are kept"):
-                with counted(server, 4):
+                with counters_rise(server, COUNTED, 4):
                     batch = spans(4, name, "gone", end_ns) + spans(2, name, "kept")
                     rejects(partial_success(post(server, as_json(batch)), JSON), 4)
                 answer = eventually(15, lambda: server.query(f'{CALLS}{{service_name="{name}"}}') or None)
@@ -58,18 +58,3 @@ def walk(report, directory):
 def rejects(partial, expected):
     rejected, reason = partial
     assert rejected == expected and reason, f"{rejected} of {expected} rejected, reason {reason!r}"
-
-
-class counted:
-    """The self-metrics that count what was not kept rise by at least so many."""
-
-    def __init__(self, server, least):
-        self.server, self.least = server, least
-
-    def __enter__(self):
-        self.before = self.server.counters(COUNTED)
-
-    def __exit__(self, failure, *_):
-        if failure is None:
-            rose = self.server.counters(COUNTED) - self.before
-            assert rose >= self.least, f"counters named {COUNTED} rose by {rose:.0f}, not by {self.least}"

@@ -1,13 +1,13 @@
 //! An edge: opens the journal, derives again what an earlier start left, runs.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::join_all;
 use thiserror::Error;
 use tokio::sync::{Semaphore, mpsc, watch};
-use tracing::warn;
+use tokio::task::JoinSet;
 use tributary_proto::{BootId, EdgeId, ShardId, SourceId};
 use tributary_spanmetrics::Config;
 use tributary_spanmetrics::codec::DecodeError;
@@ -65,6 +65,13 @@ pub enum EdgeError {
     Disk(#[from] DiskError),
     #[error("journal: {0}")]
     Journal(#[from] LogError),
+    /// A seal may be among what is lost, and without it other slices would be derived than were
+    /// offered.
+    #[error(
+        "the journal is damaged ({damage}): move its folder away to go on without what it held that \
+         the core does not have yet, or bring back a copy that is whole"
+    )]
+    Damaged { damage: String },
     #[error("journal record {at}: {error}: start the build that wrote it, or move the folder away")]
     Record { at: Index, error: DecodeError },
 }
@@ -116,10 +123,19 @@ impl Edge {
     /// Runs until `shutdown` says stop. What was answered is in the journal by then; what is under way
     /// to the core is offered again after the next start.
     pub async fn run(self, shutdown: watch::Receiver<bool>) {
-        let lanes = self.lanes.into_iter().map(|lane| tokio::spawn(lane.run(shutdown.clone())));
-        let lanes: Vec<_> = lanes.collect();
-        self.sequencer.run(shutdown).await;
-        for ended in join_all(lanes).await {
+        let mut lanes = JoinSet::new();
+        for lane in self.lanes {
+            lanes.spawn(lane.run(shutdown.clone()));
+        }
+        let mut sequencer = pin!(self.sequencer.run(shutdown));
+        loop {
+            tokio::select! {
+                () = &mut sequencer => break,
+                // Without one of its lanes an edge would go on and never be whole.
+                Some(ended) = lanes.join_next() => ended.expect("a lane does not panic"),
+            }
+        }
+        while let Some(ended) = lanes.join_next().await {
             ended.expect("a lane does not panic");
         }
     }
@@ -136,8 +152,8 @@ impl Edge {
         let log_options = log::Options { segment_bytes: options.segment_bytes };
         let dir = format!("{}/journal", options.dir);
         let (mut log, recovered) = SegmentLog::open(files, dir, log_options).await?;
-        for damage in &recovered.damaged {
-            warn!(%damage, "a part of the journal is damaged: what it held is lost");
+        if let Some(damage) = recovered.damaged.first() {
+            return Err(EdgeError::Damaged { damage: damage.to_string() });
         }
         let (mut ledger, unsettled) = replay(&log, shards.count()).await?;
         if let Some(source) = current {
@@ -176,6 +192,7 @@ impl Edge {
             sealed_to_ms: i64::MIN,
             closing: BTreeMap::new(),
             to_settle: BTreeSet::new(),
+            settled_at: None,
             left_over: unsettled,
         };
         Ok(Edge { sequencer, lanes })

@@ -6,7 +6,8 @@ use bytes::Bytes;
 use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tributary_proto::SourceId;
-use tributary_spanmetrics::{BadSpans, Config, Content, Encoding, Labels, Tenant, fold};
+use tributary_spanmetrics::{Config, Content, Encoding, FoldError, Labels, Tenant, fold};
+use tributary_store::log::MAX_RECORD_BYTES;
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::clock::Clock;
@@ -38,11 +39,22 @@ pub struct Sample {
     pub value: f64,
 }
 
+impl From<FoldError> for Refusal {
+    fn from(error: FoldError) -> Self {
+        match error {
+            FoldError::BadSpans(_) => Refusal::BadData(error.to_string()),
+            FoldError::TooMany { .. } => Refusal::TooLarge(error.to_string()),
+        }
+    }
+}
+
 /// Nothing of the request counts.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum Refusal {
-    #[error(transparent)]
-    BadData(#[from] BadSpans),
+    #[error("{0}")]
+    BadData(String),
+    #[error("{0}")]
+    TooLarge(String),
     #[error("the edge is busy: {waiting_bytes} bytes wait for its journal; try again")]
     Overload { waiting_bytes: usize },
     #[error("the journal cannot take the request now: {0}; try again")]
@@ -53,7 +65,7 @@ pub enum Refusal {
 
 impl Refusal {
     pub fn is_retryable(&self) -> bool {
-        !matches!(self, Refusal::BadData(_))
+        !matches!(self, Refusal::BadData(_) | Refusal::TooLarge(_))
     }
 }
 
@@ -68,10 +80,20 @@ pub struct EdgeHandle {
     pub(crate) queue_bytes: usize,
 }
 
+/// What a request adds to the edge's counters, once it counts.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) requests: u64,
+    /// Spans with a text that was cut to the limit.
+    pub(crate) shortened: u64,
+    pub(crate) answer: TraceAnswer,
+}
+
 /// A record that waits for the journal.
 pub(crate) struct Command {
     pub(crate) encoded: Bytes,
     pub(crate) content: Content,
+    pub(crate) counts: Counts,
     pub(crate) answer: oneshot::Sender<Result<(), Refusal>>,
     pub(crate) _room: OwnedSemaphorePermit,
 }
@@ -85,12 +107,9 @@ impl EdgeHandle {
     pub async fn ingest(&self, request: TraceRequest) -> Result<TraceAnswer, Refusal> {
         let answer = self.try_ingest(request).await;
         match &answer {
-            Ok(answer) => {
-                self.metrics.requests_accepted.add(1);
-                self.metrics.spans_accepted.add(answer.accepted);
-                self.metrics.spans_late.add(answer.late);
-                self.metrics.spans_future.add(answer.future);
-            }
+            // Counted where it was made durable.
+            Ok(_) => {}
+            Err(Refusal::TooLarge(_)) => self.metrics.refused_too_large.add(1),
             Err(Refusal::BadData(_)) => self.metrics.refused_bad_data.add(1),
             Err(Refusal::Overload { .. } | Refusal::Stopping) => {
                 self.metrics.refused_overload.add(1);
@@ -106,12 +125,16 @@ impl EdgeHandle {
         tenant: &Tenant,
         samples: Vec<Sample>,
     ) -> Result<(), Refusal> {
+        if samples.is_empty() {
+            return Ok(());
+        }
         let mut content = Content::default();
         let of_tenant = content.tenant(tenant);
         for sample in samples {
             of_tenant.sample(tenant, sample.labels, sample.time_ms, sample.value);
         }
-        self.journal(0, TraceAnswer::default(), self.clock.now_ns(), content).await
+        let record = self.request(None, TraceAnswer::default(), self.clock.now_ns(), content);
+        self.journal(record, Counts::default()).await
     }
 
     async fn try_ingest(&self, request: TraceRequest) -> Result<TraceAnswer, Refusal> {
@@ -120,21 +143,26 @@ impl EdgeHandle {
         let folded = fold(&body, encoding, &tenant, &self.config, arrival_ns)?;
         let answer =
             TraceAnswer { accepted: folded.accepted, late: folded.late, future: folded.future };
-        if folded.accepted > 0 {
-            let fingerprint = fingerprint(&tenant, &body);
-            self.journal(fingerprint, answer, arrival_ns, folded.content).await?;
+        let counts = Counts { requests: 1, shortened: folded.shortened, answer };
+        if answer.accepted == 0 {
+            self.metrics.count(&counts);
+            return Ok(answer);
         }
+        let fingerprint = Some(fingerprint(&tenant, &body));
+        drop(body);
+        let record = self.request(fingerprint, answer, arrival_ns, folded.content);
+        self.journal(record, counts).await?;
         Ok(answer)
     }
 
-    async fn journal(
+    fn request(
         &self,
-        fingerprint: u128,
+        fingerprint: Option<u128>,
         answer: TraceAnswer,
         arrival_ns: u64,
         content: Content,
-    ) -> Result<(), Refusal> {
-        let request = Request {
+    ) -> Request {
+        Request {
             source: self.source,
             fingerprint,
             config: self.config.version,
@@ -143,9 +171,19 @@ impl EdgeHandle {
             late: answer.late,
             future: answer.future,
             content,
-        };
+        }
+    }
+
+    async fn journal(&self, request: Request, counts: Counts) -> Result<(), Refusal> {
         let record = Record::Request(request);
         let encoded = Bytes::from(record.encode());
+        if encoded.len() > MAX_RECORD_BYTES {
+            let bytes = encoded.len();
+            return Err(Refusal::TooLarge(format!(
+                "the request comes to a record of {bytes} bytes, at most {MAX_RECORD_BYTES} are \
+                 taken: send it in parts"
+            )));
+        }
         let Record::Request(Request { content, .. }) = record else {
             unreachable!("made above as a request")
         };
@@ -155,7 +193,7 @@ impl EdgeHandle {
         };
         let _room = self.room.clone().try_acquire_many_owned(bytes).map_err(full)?;
         let (answer, answered) = oneshot::channel();
-        let command = Command { encoded, content, answer, _room };
+        let command = Command { encoded, content, counts, answer, _room };
         self.commands.send(command).await.map_err(|_| Refusal::Stopping)?;
         answered.await.map_err(|_| Refusal::Stopping)?
     }

@@ -54,14 +54,18 @@ impl Lane {
 
     async fn serve(&mut self) {
         while let Some((entry, cause)) = self.entries.recv().await {
-            self.deliver(&entry, cause).await;
+            if !self.deliver(&entry, cause).await && matches!(cause, Cause::Seal(_)) {
+                continue;
+            }
             if self.reports.send(Report { shard: self.shard, cause }).is_err() {
                 break;
             }
         }
     }
 
-    async fn deliver(&self, entry: &Entry, cause: Cause) {
+    /// Whether the shard has taken the entry. A slice that it will never take is not reported: its
+    /// seal stays in the journal, and this shard's completeness where it is, until somebody looks.
+    async fn deliver(&self, entry: &Entry, cause: Cause) -> bool {
         let mut pause = FIRST_PAUSE;
         loop {
             match self.shards.offer(self.shard, entry.clone()).await {
@@ -69,15 +73,17 @@ impl Lane {
                     if matches!(cause, Cause::Seal(_)) {
                         self.metrics.slices_answered.add(1);
                     }
-                    return;
+                    return true;
                 }
                 // A close of a source that is closed, under another name.
-                Ok(Answer::Closed) if matches!(cause, Cause::Close(_)) => return,
+                Ok(Answer::Closed) if matches!(cause, Cause::Close(_)) => return true,
                 Ok(answer @ (Answer::Forked | Answer::Closed)) => {
-                    return self.refused(entry, &format!("{answer:?}"));
+                    self.refused(entry, &format!("{answer:?}"));
+                    return false;
                 }
                 Err(reason @ OfferError::Malformed { .. }) => {
-                    return self.refused(entry, &reason.to_string());
+                    self.refused(entry, &reason.to_string());
+                    return false;
                 }
                 // Entries go in order, each once it was answered: a shard that misses one has lost
                 // what it had made durable. Its replicas or its backup have to bring that back.

@@ -19,6 +19,8 @@ pub(crate) struct Ledger {
     sources: BTreeMap<SourceId, Source>,
     /// Seals whose slices are not all answered, by their place in the journal.
     unsettled: BTreeMap<Index, Unsettled>,
+    /// Seals taken in so far.
+    seals: u64,
 }
 
 #[derive(Debug, Default)]
@@ -30,6 +32,8 @@ struct Source {
 #[derive(Debug)]
 struct Unsettled {
     source: SourceId,
+    /// Which of the seals it is.
+    number: u64,
     needs_from: Index,
     waiting_for: BTreeSet<ShardId>,
 }
@@ -42,7 +46,7 @@ pub(crate) struct Sealed {
 
 impl Ledger {
     pub(crate) fn new(shards: u16) -> Self {
-        Ledger { shards, sources: BTreeMap::new(), unsettled: BTreeMap::new() }
+        Ledger { shards, sources: BTreeMap::new(), unsettled: BTreeMap::new(), seals: 0 }
     }
 
     /// Takes in the record at `at`; a seal answers its slices.
@@ -103,6 +107,12 @@ impl Ledger {
         self.unsettled.len()
     }
 
+    /// The seals since the oldest that is not settled, itself included.
+    pub(crate) fn backlog(&self) -> u64 {
+        let oldest = self.unsettled.values().map(|seal| seal.number).min();
+        oldest.map_or(0, |oldest| self.seals - oldest + 1)
+    }
+
     /// The first record that is still needed, `end` where none is.
     pub(crate) fn needs_from(&self, end: Index) -> Index {
         let open = self.sources.values().filter_map(|source| source.open.needs_from());
@@ -156,8 +166,10 @@ impl Ledger {
                 }
             })
             .collect();
+        self.seals += 1;
         let unsettled = Unsettled {
             source: seal.source,
+            number: self.seals,
             needs_from: taken.needs_from,
             waiting_for: slices.iter().map(|slice| slice.shard).collect(),
         };

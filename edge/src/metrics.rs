@@ -2,12 +2,15 @@
 
 use tributary_proto::{Counter, Gauge, Metric};
 
+use crate::ingest::Counts;
+
 #[derive(Debug, Default)]
 pub struct EdgeMetrics {
     pub requests_accepted: Counter,
     pub spans_accepted: Counter,
     pub spans_late: Counter,
     pub spans_future: Counter,
+    pub spans_shortened: Counter,
     /// Requests that were refused, by reason.
     pub refused_bad_data: Counter,
     pub refused_too_large: Counter,
@@ -33,6 +36,14 @@ pub struct EdgeMetrics {
 }
 
 impl EdgeMetrics {
+    pub(crate) fn count(&self, counts: &Counts) {
+        self.requests_accepted.add(counts.requests);
+        self.spans_accepted.add(counts.answer.accepted);
+        self.spans_late.add(counts.answer.late);
+        self.spans_future.add(counts.answer.future);
+        self.spans_shortened.add(counts.shortened);
+    }
+
     pub fn collect(&self) -> Vec<Metric> {
         const REFUSED: &str = "tributary_edge_requests_refused_total";
         const REFUSED_HELP: &str = "Requests refused whole, by reason.";
@@ -47,6 +58,10 @@ impl EdgeMetrics {
             self.requests_accepted
                 .metric("tributary_edge_requests_accepted_total", "Trace requests acknowledged."),
             self.spans_accepted.metric("tributary_edge_spans_accepted_total", "Spans counted."),
+            self.spans_shortened.metric(
+                "tributary_edge_spans_shortened_total",
+                "Spans counted with a service, name or dimension that was cut to 1 KiB.",
+            ),
             self.spans_late.labelled(DROPPED, DROPPED_HELP, &[("reason", "late")]),
             self.spans_future.labelled(DROPPED, DROPPED_HELP, &[("reason", "future")]),
             refused(&self.refused_bad_data, "bad_data"),

@@ -36,8 +36,9 @@ pub(crate) enum Record {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Request {
     pub(crate) source: SourceId,
-    /// Of tenant and body after decompression: by it a retry will be known.
-    pub(crate) fingerprint: u128,
+    /// Of tenant and body after decompression: by it a retry will be known. The node's own samples have
+    /// none.
+    pub(crate) fingerprint: Option<u128>,
     pub(crate) config: ConfigVersion,
     pub(crate) arrival_ns: u64,
     pub(crate) accepted: u64,
@@ -51,14 +52,14 @@ pub(crate) struct Seal {
     pub(crate) source: SourceId,
     pub(crate) scope: Scope,
     pub(crate) sealed_to_ms: i64,
-    /// The next slice's number by shard, before this seal.
+    /// The last seq given to each shard, before this seal.
     pub(crate) numbers: Numbers,
 }
 
 /// Which of the source's open windows a seal takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scope {
-    /// Those that have ended, and those that begin `ahead_ms` or more behind `sealed_to`, so that a
+    /// Those that have ended, and those that end more than `ahead_ms` after `sealed_to`, so that a
     /// span from the future does not hold the journal.
     Ended { ahead_ms: i64 },
     /// All: the source is over.
@@ -135,7 +136,10 @@ impl Record {
 impl Request {
     fn encode(&self, w: &mut Writer) {
         w.fixed(self.source.to_bytes());
-        w.fixed(self.fingerprint.to_le_bytes());
+        w.u8(self.fingerprint.is_some().into());
+        if let Some(fingerprint) = self.fingerprint {
+            w.fixed(fingerprint.to_le_bytes());
+        }
         w.varint(self.config.0);
         w.varint(self.arrival_ns);
         w.varint(self.accepted);
@@ -147,7 +151,11 @@ impl Request {
     fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Request {
             source: source(r)?,
-            fingerprint: u128::from_le_bytes(r.fixed()?),
+            fingerprint: match r.u8()? {
+                0 => None,
+                1 => Some(u128::from_le_bytes(r.fixed()?)),
+                _ => return Err(DecodeError::Bad("fingerprint")),
+            },
             config: ConfigVersion(r.varint()?),
             arrival_ns: r.varint()?,
             accepted: r.varint()?,
@@ -212,7 +220,7 @@ mod tests {
         let seal = |scope| Seal { source, scope, sealed_to_ms: -1, numbers: numbers.clone() };
         let request = Request {
             source,
-            fingerprint: u128::MAX,
+            fingerprint: Some(u128::MAX),
             config: ConfigVersion(7),
             arrival_ns: u64::MAX,
             accepted: 1,

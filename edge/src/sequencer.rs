@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 use tracing::{info, warn};
 use tributary_proto::{Entry, ShardId, SourceId};
 use tributary_store::log::{Index, LogError, SegmentLog};
@@ -23,9 +24,11 @@ use crate::record::{Record, Scope};
 
 /// Requests that one sync takes at most.
 pub(crate) const BATCH_REQUESTS: usize = 1024;
-/// With this many seals unanswered no further window is sealed: the journal holds them.
-const MAX_UNSETTLED: usize = 64;
-/// Windows that begin this many widths behind the seal are not waited for.
+/// This many seals after one that is not answered no further window is sealed: the journal holds them.
+/// A shard remembers the digests of twice as many slices, so that none that is offered again after a
+/// crash is taken for a fork.
+const MAX_BACKLOG: u64 = 64;
+/// Windows that begin this many widths after the seal are not waited for.
 const AHEAD_WINDOWS: i64 = 3;
 
 pub(crate) struct Sequencer {
@@ -50,6 +53,8 @@ pub(crate) struct Sequencer {
     pub(crate) closing: BTreeMap<SourceId, BTreeSet<ShardId>>,
     /// Seals that are answered whole and not yet noted as such.
     pub(crate) to_settle: BTreeSet<Index>,
+    /// The last note of a settled seal that this start made.
+    pub(crate) settled_at: Option<Index>,
     /// What an earlier start had sealed and not seen answered.
     pub(crate) left_over: BTreeMap<Index, Sealed>,
 }
@@ -59,8 +64,11 @@ impl Sequencer {
     pub(crate) async fn run(mut self, mut shutdown: watch::Receiver<bool>) {
         let mut waiting = Vec::new();
         self.start().await;
+        // One timer for all turns: a turn that takes longer than the time that is left must find it
+        // elapsed, not a new one set for the window after.
+        let seal_due = tokio::time::sleep(self.until_next_seal());
+        tokio::pin!(seal_due);
         while self.current.is_some() || !self.ledger.old_sources_of(self.current).is_empty() {
-            let until_seal = self.until_next_seal();
             tokio::select! {
                 // Requests come last, or a flood of them would keep windows open; each of the
                 // others is rare.
@@ -68,7 +76,10 @@ impl Sequencer {
                 // The guard that `wait_for` answers must not live on into the other arms.
                 () = async { drop(shutdown.wait_for(|stop| *stop).await) } => break,
                 Some(report) = self.reports.recv() => self.reported(report).await,
-                () = tokio::time::sleep(until_seal) => self.tick().await,
+                () = &mut seal_due => {
+                    self.tick().await;
+                    seal_due.as_mut().reset(Instant::now() + self.until_next_seal());
+                }
                 taken = self.commands.recv_many(&mut waiting, BATCH_REQUESTS),
                     if self.current.is_some() =>
                 {
@@ -85,7 +96,7 @@ impl Sequencer {
     /// cover windows whose acknowledged spans are still on their way. Only then are old sources closed,
     /// so completeness never stands without a source that holds it.
     async fn start(&mut self) {
-        self.sealed_to_ms = self.window_before(self.clock.now_ms());
+        self.sealed_to_ms = self.sealable_to();
         for (seal, sealed) in std::mem::take(&mut self.left_over) {
             self.ship(seal, sealed);
         }
@@ -116,6 +127,7 @@ impl Sequencer {
                 for (at, command) in (first.0..).map(Index).zip(commands) {
                     let source = self.current.expect("only an edge with a source takes requests");
                     self.ledger.merge(at, source, command.content);
+                    self.metrics.count(&command.counts);
                     // The caller may have hung up: the request counts all the same.
                     let _ = command.answer.send(Ok(()));
                 }
@@ -130,7 +142,7 @@ impl Sequencer {
 
     async fn tick(&mut self) {
         let sealed_to_ms = self.sealable_to();
-        if sealed_to_ms > self.sealed_to_ms && self.ledger.unsettled() < MAX_UNSETTLED {
+        if sealed_to_ms > self.sealed_to_ms && self.ledger.backlog() < MAX_BACKLOG {
             let scope = Scope::Ended { ahead_ms: AHEAD_WINDOWS * self.window_ms };
             let sealed = match self.current {
                 Some(source) => self.seal(source, scope, sealed_to_ms).await,
@@ -145,6 +157,7 @@ impl Sequencer {
             }
         }
         self.settle().await;
+        self.trim().await;
         self.finish_old_sources().await;
     }
 
@@ -223,7 +236,7 @@ impl Sequencer {
         }
     }
 
-    /// Notes the seals that are answered, and lets go of what no unanswered one needs.
+    /// Notes the seals that are answered, and lets go of what is no longer needed.
     async fn settle(&mut self) {
         while let Some(seal) = self.to_settle.first().copied() {
             let record = self.ledger.settled(seal);
@@ -231,10 +244,8 @@ impl Sequencer {
                 Ok(at) => {
                     self.ledger.take_in(at, record);
                     self.to_settle.remove(&seal);
-                    let needed = self.ledger.needs_from(at);
-                    if let Err(error) = self.log.trim(needed).await {
-                        warn!(%error, "the journal could not be trimmed; it is tried again");
-                    }
+                    self.settled_at = Some(at);
+                    self.trim().await;
                 }
                 Err(error) => {
                     warn!(%error, "an answered seal could not be noted; it is tried again");
@@ -244,6 +255,15 @@ impl Sequencer {
         }
         self.metrics.journal_bytes.set(self.log.bytes());
         self.metrics.unsettled_seals.set(self.ledger.unsettled() as u64);
+    }
+
+    /// Lets go of what no open window and no unanswered seal needs. The last note of a settled seal
+    /// stays: it restates the sources.
+    async fn trim(&mut self) {
+        let Some(settled_at) = self.settled_at else { return };
+        if let Err(error) = self.log.trim(self.ledger.needs_from(settled_at)).await {
+            warn!(%error, "the journal could not be trimmed; it is tried again");
+        }
     }
 
     /// Seals what old sources left open, and closes those whose last slice is answered.

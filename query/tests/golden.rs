@@ -60,7 +60,7 @@ async fn answers_are_those_of_prometheus() {
         println!("left out: {construct} ({count} queries)");
     }
     let checked = passed + failures.len();
-    tell(&format!("golden: {passed} of {checked}, and {total} in the set"));
+    tell(&format!("golden: {passed} of {checked} passed, {total} in the set"));
     assert!(failures.is_empty(), "{}", failures.join("\n"));
     assert!(passed >= 95, "only {passed} queries were checked");
 }
@@ -127,7 +127,8 @@ fn close(got: f64, expected: f64) -> bool {
 
 /// `None`: the data is not there, which only continuous integration takes for a failure.
 fn golden_folder() -> Option<PathBuf> {
-    let project = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a crate lies in a project");
+    let project =
+        Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a crate lies in a project");
     let folder = std::env::var_os("PROMQL_GOLDEN_DIR")
         .map_or_else(|| project.join("../shared/conformance/promql-golden"), PathBuf::from);
     if folder.join("golden.jsonl.gz").is_file() {

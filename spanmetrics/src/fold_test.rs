@@ -1,4 +1,6 @@
-use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Status};
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use opentelemetry_proto::tonic::trace::v1::span::Link;
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
 
 use prost::Message;
 
@@ -149,4 +151,45 @@ fn damaged_requests_never_panic() {
         }
         let _ = fold(&bytes[..at], Encoding::Protobuf, &Tenant::default(), &config, NOW);
     }
+}
+
+#[test]
+fn what_is_not_read_is_passed_over_and_what_is_large_is_refused() {
+    let config = Config { dimensions: vec!["code".into()], ..Config::default() };
+    let large = || Value::StringValue("x".repeat(70_000));
+    let mut with_more = span("a", NOW, NOW);
+    with_more.attributes =
+        vec![attribute("prompt", large()), attribute("code", Value::BoolValue(true))];
+    with_more.links = vec![Link::default(); 1000];
+    let bare = Span { attributes: with_more.attributes[1..].to_vec(), ..span("a", NOW, NOW) };
+    assert_eq!(folded(&config, vec![with_more.clone()]), folded(&config, vec![bare]));
+    with_more.attributes.push(attribute("code", large()));
+    let bytes = request(vec![with_more]).encode_to_vec();
+    let refused = fold(&bytes, Encoding::Protobuf, &Tenant::default(), &config, NOW);
+    assert!(refused.expect_err("too large").to_string().contains("\"code\" is larger"));
+}
+
+#[test]
+fn long_names_are_cut_at_a_character_and_counted() {
+    let folded =
+        folded(&Config::default(), vec![span(&"ü".repeat(600), NOW, NOW), span("a", NOW, NOW)]);
+    assert_eq!((folded.accepted, folded.shortened), (2, 1));
+    let mut groups = folded.content.tenants.values().flat_map(|t| t.layouts.values());
+    let groups = &groups.next().expect("one layout").groups;
+    assert!(groups.values().any(|of_group| of_group.group.span_name == "ü".repeat(512)));
+}
+
+#[test]
+fn a_request_that_would_outgrow_memory_is_refused_whole() {
+    let spans = (0..=MAX_DELTAS as u64).map(|n| span("a", 0, NOW - n * 10 * SECOND)).collect();
+    let bytes = request(spans).encode_to_vec();
+    let tenant = Tenant::default();
+    let config = Config::default();
+    let refused = fold(&bytes, Encoding::Protobuf, &tenant, &config, NOW).expect_err("too many");
+    assert!(matches!(refused, FoldError::TooMany { .. }), "{refused}");
+    let spans = "{},".repeat(MAX_JSON_OBJECTS + 1);
+    let json = format!(r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{spans}{{}}]}}]}}]}}"#);
+    let refused =
+        fold(json.as_bytes(), Encoding::Json, &tenant, &config, NOW).expect_err("too many");
+    assert!(matches!(refused, FoldError::TooMany { .. }), "{refused}");
 }

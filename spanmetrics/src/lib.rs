@@ -27,7 +27,7 @@ mod window;
 pub use config::{Config, ConfigVersion};
 pub use content::{Content, GroupContent, LayoutContent, SeriesContent, TenantContent};
 pub use delta::{Delta, SPAN_WEIGHT};
-pub use fold::{BadSpans, Encoding, Folded, fold};
+pub use fold::{Encoding, FoldError, Folded, fold};
 pub use group::{Group, GroupId, SpanKind, StatusCode};
 pub use labels::{Labels, METRIC_NAME};
 pub use layout::{Layout, LayoutId};

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use futures::future::{join_all, try_join_all};
+use bytes::Bytes;
+use futures::future::try_join_all;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tributary_proto::{Answer, Entry, OfferError, ShardId};
 
-use crate::disk::{self, Disk};
+use crate::disk::{self, Disk, DiskError, ErrorKind};
 use crate::metrics::StoreMetrics;
 use crate::shard::{ShardHandle, ShardService, View};
 
@@ -34,6 +36,7 @@ pub struct StoreHandle {
 
 impl Store {
     pub async fn open(disk: &dyn Disk, options: Options) -> disk::Result<(Store, StoreHandle)> {
+        keep_count(disk, options.shards).await?;
         let metrics = Arc::new(StoreMetrics::default());
         let opening = (0..options.shards)
             .map(|shard| ShardService::open(disk, ShardId(shard), options.shards, metrics.clone()));
@@ -43,9 +46,11 @@ impl Store {
 
     /// Runs every shard until `shutdown` says stop; returns when all are flushed.
     pub async fn run(self, shutdown: watch::Receiver<bool>) {
-        let running =
-            self.shards.into_iter().map(|shard| tokio::spawn(shard.run(shutdown.clone())));
-        for ended in join_all(running).await {
+        let mut running = JoinSet::new();
+        for shard in self.shards {
+            running.spawn(shard.run(shutdown.clone()));
+        }
+        while let Some(ended) = running.join_next().await {
             ended.expect("a shard's task does not panic");
         }
     }
@@ -73,5 +78,41 @@ impl StoreHandle {
     /// One view of each shard, in their order.
     pub fn views(&self) -> Vec<View> {
         self.shards.iter().map(ShardHandle::view).collect()
+    }
+}
+
+/// The count is fixed when a store is made: with another one, groups would be looked for elsewhere.
+async fn keep_count(disk: &dyn Disk, shards: u16) -> disk::Result<()> {
+    const PATH: &str = "shards/COUNT";
+    disk.create_dir("shards").await?;
+    disk.sync_dir("").await?;
+    match disk.read(PATH).await? {
+        None => disk.replace(PATH, Bytes::from(format!("{shards}\n"))).await,
+        Some(text) => {
+            let found = String::from_utf8_lossy(&text).trim().to_owned();
+            if found == shards.to_string() {
+                return Ok(());
+            }
+            let reason = format!(
+                "the store was made with {found} shards and is opened with {shards}: open it with \
+                 {found}"
+            );
+            Err(DiskError::new(ErrorKind::Corrupt, PATH, "opening", reason))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::memory::MemoryDisk;
+
+    #[tokio::test]
+    async fn another_number_of_shards_is_refused() {
+        let disk = MemoryDisk::new();
+        Store::open(&disk, Options { shards: 4 }).await.map(drop).unwrap();
+        Store::open(&disk, Options { shards: 4 }).await.map(drop).unwrap();
+        let refused = Store::open(&disk, Options { shards: 5 }).await.map(drop).unwrap_err();
+        assert!(refused.to_string().contains("open it with 4"), "{refused}");
     }
 }

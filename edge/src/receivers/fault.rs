@@ -48,7 +48,9 @@ impl Fault {
     /// OTLP's clients send again on UNAVAILABLE and DEADLINE_EXCEEDED, and on none of the others here.
     pub(crate) fn code(&self) -> Code {
         match self {
-            Fault::TooLarge { .. } => Code::ResourceExhausted,
+            Fault::TooLarge { .. } | Fault::Refused(Refusal::TooLarge(_)) => {
+                Code::ResourceExhausted
+            }
             Fault::Encoding | Fault::Method | Fault::UnknownPath(_) => Code::Unimplemented,
             Fault::Slow { .. } => Code::DeadlineExceeded,
             _ if self.is_retryable() => Code::Unavailable,
@@ -58,7 +60,9 @@ impl Fault {
 
     pub(crate) fn http_status(&self) -> StatusCode {
         match self {
-            Fault::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Fault::TooLarge { .. } | Fault::Refused(Refusal::TooLarge(_)) => {
+                StatusCode::PAYLOAD_TOO_LARGE
+            }
             Fault::ContentType(_) | Fault::Encoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Fault::Method => StatusCode::METHOD_NOT_ALLOWED,
             Fault::UnknownPath(_) => StatusCode::NOT_FOUND,

@@ -180,6 +180,33 @@ async fn each_refusal_has_a_json_body_and_is_counted() {
 }
 
 #[tokio::test]
+async fn refusal_names_the_parameter_as_prometheus_does() {
+    let world = World::start().await;
+    for (path, parameter, problem) in [
+        ("query?query=sum(", "query", "parse error: "),
+        ("query", "query", "parse error: "),
+        ("query?query=no_such(up)", "query", "parse error: "),
+        ("query?query=1&time=yesterday", "time", "cannot parse \"yesterday\""),
+        ("query?query=1&timeout=x", "timeout", "cannot parse \"x\""),
+        ("query_range?query=1&end=60&step=1", "start", "cannot parse \"\""),
+        ("query_range?query=1&start=0&end=x&step=1", "end", "cannot parse \"x\""),
+        ("query_range?query=1&start=60&end=0&step=1", "end", "end timestamp must not be before"),
+        ("query_range?query=1&start=0&end=60&step=x", "step", "cannot parse \"x\""),
+        ("query_range?query=1&start=0&end=60&step=0", "step", "zero or negative"),
+        ("query_range?query=up[5m]&start=0&end=60&step=1", "query", "invalid expression type"),
+        ("series?match[]=sum(", "match[]", "parse error: "),
+    ] {
+        let (_, answer) = world.get(&format!("/api/v1/{path}")).await;
+        let error = answer["error"].as_str().unwrap();
+        let expected = format!("invalid parameter \"{parameter}\": {problem}");
+        assert!(error.starts_with(&expected), "{path}: {error}");
+    }
+    // About no single parameter, which Prometheus says as it is.
+    let (_, answer) = world.get("/api/v1/query_range?query=1&start=0&end=11001&step=1").await;
+    assert!(answer["error"].as_str().unwrap().starts_with("exceeded maximum"), "{answer}");
+}
+
+#[tokio::test]
 async fn form_beyond_the_limit_and_wrong_method_are_refused() {
     let world = World::start().await;
     let long = format!("query=up&x={}", "x".repeat(200_000));

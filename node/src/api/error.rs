@@ -101,8 +101,25 @@ impl From<QueryError> for ApiError {
             ErrorType::Timeout => Refusal::Timeout,
             ErrorType::Internal => Refusal::Internal,
         };
+        if is_about_the_text(&error) {
+            return ApiError::bad_parameter("query", error);
+        }
         ApiError::new(refusal, error.to_string())
     }
+}
+
+/// Of these Prometheus says which parameter it was. A selector's errors name `match[]` instead, and
+/// are told where it is read.
+fn is_about_the_text(error: &QueryError) -> bool {
+    matches!(
+        error,
+        QueryError::Parse(_)
+            | QueryError::TooComplex { .. }
+            | QueryError::Unsupported(_)
+            | QueryError::Matcher(_)
+            | QueryError::Duration(_)
+            | QueryError::RangeQueryType(_)
+    )
 }
 
 impl From<SourceError> for ApiError {

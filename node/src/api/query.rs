@@ -30,11 +30,19 @@ pub(super) async fn range(
 ) -> Result<Response, ApiError> {
     let asked = Asked::new(&api, &parameters)?;
     let required = |name| parameters.get(name).unwrap_or_default();
-    let steps = Steps {
-        start: units::time("start", required("start"))?,
-        end: units::time("end", required("end"))?,
-        step: units::duration_ms("step", required("step"))?,
-    };
+    let start = units::time("start", required("start"))?;
+    let end = units::time("end", required("end"))?;
+    if end < start {
+        let problem = "end timestamp must not be before start time";
+        return Err(ApiError::bad_parameter("end", problem));
+    }
+    let step = units::duration_ms("step", required("step"))?;
+    if step <= 0 {
+        let problem = "zero or negative query resolution step widths are not accepted. Try a \
+                       positive integer";
+        return Err(ApiError::bad_parameter("step", problem));
+    }
+    let steps = Steps { start, end, step };
     let (source, tenant) = (api.source(), api.tenant());
     let work = asked.engine.range(source, tenant, &asked.query, steps, &asked.params);
     let answer = api.admit(asked.limit, work).await?;

@@ -16,8 +16,10 @@ pub(crate) fn banner(ports: &Ports, data: &Path, demo: Option<&[String]>) -> Str
   page, API    http://localhost:{api}/, again on {api_second}
   metrics      http://localhost:{self_metrics}/metrics
   health       http://localhost:{health}/health/status{shop}
-send a span:   otel-cli span --service hello --name first --endpoint http://localhost:{otlp_http}/v1/traces --protocol http/protobuf
-query it:      curl 'localhost:{api}/api/v1/query?query=llm_traces_span_metrics_calls_total'   (at most 15 s later)",
+send a span:
+  otel-cli span --service hello --name first --endpoint http://localhost:{otlp_http}/v1/traces --protocol http/protobuf
+query it, at most 15 s later:
+  curl 'localhost:{api}/api/v1/query?query=llm_traces_span_metrics_calls_total'",
         data.display()
     )
 }

@@ -252,10 +252,12 @@ impl Node {
     }
 
     async fn stop(self) -> Result<()> {
-        self.intake.stop().await?;
-        self.edge_stage.stop().await?;
-        self.draining.stop().await?;
-        self.store_stage.stop().await
+        // A stage that failed does not keep the later ones from stopping in order.
+        let mut stopped = Ok(());
+        for stage in [self.intake, self.edge_stage, self.draining, self.store_stage] {
+            stopped = stopped.and(stage.stop().await);
+        }
+        stopped
     }
 }
 

@@ -49,14 +49,19 @@ pub(crate) async fn listen(port: u16, what: &str) -> anyhow::Result<Vec<TcpListe
                  --port-offset N",
                 address.ip()
             ),
-            // A machine without IPv6.
-            Err(_) if address.is_ipv6() => {}
+            Err(error) if address.is_ipv6() && is_no_such_address(&error) => {}
             Err(error) => {
                 return Err(error).with_context(|| format!("listening on {address} ({what})"));
             }
         }
     }
     Ok(listeners)
+}
+
+/// What a machine without IPv6 answers: it has no `::1`, or does not know the family at all.
+fn is_no_such_address(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::AddrNotAvailable
+        || error.raw_os_error() == Some(libc::EAFNOSUPPORT)
 }
 
 /// A free loopback port of the system's choice.
@@ -78,6 +83,16 @@ mod tests {
         assert_eq!((ports.otlp_grpc, ports.health), (5317, 14133));
         let refused = Ports::with_offset(60000).expect_err("beyond").to_string();
         assert_eq!(refused, "--port-offset 60000 leads beyond port 65535: use at most 52402");
+    }
+
+    #[test]
+    fn only_a_missing_address_is_skipped() {
+        for code in [libc::EADDRNOTAVAIL, libc::EAFNOSUPPORT] {
+            assert!(is_no_such_address(&io::Error::from_raw_os_error(code)), "{code}");
+        }
+        for code in [libc::EACCES, libc::EMFILE, libc::EADDRINUSE] {
+            assert!(!is_no_such_address(&io::Error::from_raw_os_error(code)), "{code}");
+        }
     }
 
     #[tokio::test]

@@ -44,9 +44,12 @@ impl Stage {
     pub(crate) async fn stop(mut self) -> Result<()> {
         // Nobody listening means that every task has ended.
         let _ = self.stop.send(true);
+        let mut stopped = Ok(());
         while let Some(ended) = self.tasks.join_next().await {
-            ended.map_err(|panic| anyhow!("a task failed while it stopped: {panic}"))?;
+            if let Err(panic) = ended {
+                stopped = Err(anyhow!("a task failed while it stopped: {panic}"));
+            }
         }
-        Ok(())
+        stopped
     }
 }

@@ -138,17 +138,26 @@ fn report(ended: Result<(), tokio::task::JoinError>) {
 mod tests {
     use axum::routing::get;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::time::Instant;
+    use tokio::sync::Notify;
+    use tokio::time::{Instant, timeout};
 
     use super::*;
 
+    /// Longer than any test waits for what has to come.
+    const LONG: Duration = Duration::from_secs(60);
+
+    fn with_grace(grace: Duration) -> Options {
+        Options { grace, ..Options::default() }
+    }
+
     async fn started(
         router: Router,
+        options: Options,
     ) -> (TcpStream, watch::Sender<bool>, tokio::task::JoinHandle<()>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, shutdown) = watch::channel(false);
-        let served = tokio::spawn(serve(vec![listener], router, Options::default(), shutdown));
+        let served = tokio::spawn(serve(vec![listener], router, options, shutdown));
         (TcpStream::connect(address).await.unwrap(), stop, served)
     }
 
@@ -159,43 +168,59 @@ mod tests {
 
     #[tokio::test]
     async fn idle_keep_alive_connection_does_not_hold_up_the_end() {
-        let (mut client, stop, served) =
-            started(Router::new().route("/", get(|| async { "here" }))).await;
+        let router = Router::new().route("/", get(|| async { "here" }));
+        let (mut client, stop, served) = started(router, with_grace(2 * LONG)).await;
         asked(&mut client, "/").await;
         let mut answer = [0; 12];
         client.read_exact(&mut answer).await.unwrap();
         assert_eq!(&answer, b"HTTP/1.1 200");
-        let began = Instant::now();
         stop.send(true).unwrap();
-        served.await.unwrap();
-        assert!(began.elapsed() < Duration::from_millis(400), "{:?}", began.elapsed());
+        timeout(LONG, served).await.expect("does not wait for the grace period").unwrap();
     }
 
     #[tokio::test]
     async fn request_under_way_ends_within_the_grace_period() {
-        let slow = || async {
-            tokio::time::sleep(Duration::from_millis(200)).await;
+        let (under_way, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let (begun, released) = (under_way.clone(), go_on.clone());
+        let slow = || async move {
+            begun.notify_one();
+            released.notified().await;
             "done"
         };
-        let (mut client, stop, served) = started(Router::new().route("/", get(slow))).await;
+        let router = Router::new().route("/", get(slow));
+        let (mut client, stop, served) = started(router, with_grace(2 * LONG)).await;
+        let address = client.peer_addr().unwrap();
         asked(&mut client, "/").await;
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        under_way.notified().await;
         stop.send(true).unwrap();
+        let closed = async { while TcpStream::connect(address).await.is_ok() {} };
+        timeout(LONG, closed).await.expect("accepts nothing more");
+        go_on.notify_one();
         let mut answer = String::new();
         client.read_to_string(&mut answer).await.unwrap();
         assert!(answer.ends_with("done"), "{answer}");
-        served.await.unwrap();
+        timeout(LONG, served).await.expect("ends with its last request").unwrap();
     }
 
     #[tokio::test]
     async fn request_that_never_ends_is_cut_off() {
-        let never = || std::future::pending::<&'static str>();
-        let (mut client, stop, served) = started(Router::new().route("/", get(never))).await;
+        let under_way = Arc::new(Notify::new());
+        let begun = under_way.clone();
+        let never = || async move {
+            begun.notify_one();
+            std::future::pending::<&'static str>().await
+        };
+        let grace = Duration::from_millis(50);
+        let (mut client, stop, served) =
+            started(Router::new().route("/", get(never)), with_grace(grace)).await;
         asked(&mut client, "/").await;
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        under_way.notified().await;
         let began = Instant::now();
         stop.send(true).unwrap();
-        served.await.unwrap();
-        assert!(began.elapsed() < Duration::from_millis(900), "{:?}", began.elapsed());
+        timeout(LONG, served).await.expect("is cut off").unwrap();
+        assert!(began.elapsed() >= grace, "{:?}", began.elapsed());
+        let mut answer = String::new();
+        let read = client.read_to_string(&mut answer).await;
+        assert!(read.is_err() || answer.is_empty(), "{answer}");
     }
 }

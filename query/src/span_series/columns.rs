@@ -55,6 +55,10 @@ impl<'a> Columns<'a> {
         Columns { history, metrics, naming }
     }
 
+    pub(super) fn metrics(&self) -> usize {
+        self.metrics.len()
+    }
+
     /// One series a metric, all with the same times. `labels_only` leaves the values out.
     pub(super) fn series(
         self,

@@ -6,9 +6,6 @@ use tributary_store::GroupHistory;
 
 use crate::source::TimeMs;
 
-/// No window is wider: it has to divide a day.
-pub(super) const WIDEST_WINDOW_MS: TimeMs = 86_400_000;
-
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Grid {
     /// Samples are wanted in `start < time <= end`.

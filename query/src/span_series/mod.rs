@@ -21,6 +21,7 @@ mod lag;
 mod wanted;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -80,6 +81,7 @@ impl SpanSeries {
         let views = self.store.views();
         let wanted = Wanted::of(&selection.matchers, &self.options.naming);
         let lag = Lag::of(&views, selection.end.min((self.now)()));
+        let points = AtomicUsize::new(0);
         let shards = views.iter().map(|view| {
             let reading = Reading {
                 view,
@@ -88,6 +90,7 @@ impl SpanSeries {
                 options: &self.options,
                 complete_to: lag.complete_to,
                 labels_only,
+                points: &points,
             };
             async move { reading.run().await }
         });
@@ -123,6 +126,8 @@ struct Reading<'a> {
     options: &'a Options,
     complete_to: Option<TimeMs>,
     labels_only: bool,
+    /// Points of the answer so far, over all shards.
+    points: &'a AtomicUsize,
 }
 
 impl Reading<'_> {
@@ -137,8 +142,10 @@ impl Reading<'_> {
                 .iter()
                 .filter_map(|(id, group)| Some((*id, self.base_labels(group)?)))
                 .collect();
+            let widths = known.layouts.values().map(|layout| TimeMs::from(layout.window_ms()));
+            let widest = widths.max().unwrap_or_default();
             for groups in groups.chunks(GROUPS_AT_ONCE) {
-                self.read_groups(groups, &mut answer).await?;
+                self.read_groups(groups, widest, &mut answer).await?;
             }
         }
         let series: Vec<_> = known
@@ -161,15 +168,16 @@ impl Reading<'_> {
     async fn read_groups(
         &self,
         groups: &[(GroupId, Labels)],
+        widest: TimeMs,
         answer: &mut SeriesSet,
     ) -> Result<(), SourceError> {
         let (start, end) = (self.selection.start, self.selection.end);
         let idle = self.options.idle.as_millis() as TimeMs;
         // Earlier deltas have no sample behind `start` any more, not even before a comeback.
-        let from = start.saturating_sub(idle).saturating_sub(grid::WIDEST_WINDOW_MS);
+        let from = start.saturating_sub(idle).saturating_sub(widest);
         let ids: Vec<_> = groups.iter().map(|(id, _)| *id).collect();
         // A delta right behind the end still gives a sample one window before it.
-        let to = end.saturating_add(grid::WIDEST_WINDOW_MS);
+        let to = end.saturating_add(widest);
         let histories = self
             .view
             .group_histories(&self.selection.tenant, &ids, from, to)
@@ -183,10 +191,12 @@ impl Reading<'_> {
                 continue;
             }
             let columns = Columns::of(&history, self.wanted, base, &self.options.naming);
+            self.count(columns.metrics() * if self.labels_only { 1 } else { times.len() })?;
             let series = columns.series(&times, self.complete_to, self.labels_only);
             answer.series.extend(series);
-            self.check_size(answer)?;
         }
+        // Series are made without waiting for anything: others get their turn here.
+        tokio::task::yield_now().await;
         Ok(())
     }
 
@@ -202,6 +212,7 @@ impl Reading<'_> {
             if points.is_empty() {
                 continue;
             }
+            self.count(points.len())?;
             let times = points.keys().copied().collect();
             let values = points.values().map(|bits| bits.value()).collect();
             answer.series.push(Series {
@@ -211,16 +222,13 @@ impl Reading<'_> {
                 complete_to: None,
             });
         }
-        self.check_size(answer)
+        Ok(())
     }
 
-    fn check_size(&self, answer: &SeriesSet) -> Result<(), SourceError> {
-        let points = |series: &Series| {
-            if self.labels_only { 1 } else { series.times.len() }
-        };
-        let found: usize = answer.series.iter().map(points).sum();
+    /// Before they are made: the limit is over all shards.
+    fn count(&self, points: usize) -> Result<(), SourceError> {
         let limit = self.options.max_points;
-        if found > limit {
+        if self.points.fetch_add(points, Ordering::Relaxed).saturating_add(points) > limit {
             return Err(SourceError::TooMuch(format!("more than {limit} points")));
         }
         Ok(())

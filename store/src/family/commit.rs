@@ -27,8 +27,8 @@ pub(crate) struct SourceState {
 }
 
 /// A slice that comes again further back than this cannot be told from a fork. An edge sends again
-/// only what it was not answered, which is a handful.
-pub(crate) const DIGESTS_KEPT: usize = 64;
+/// only what it was not answered, and stops sealing well before that comes to so many.
+pub(crate) const DIGESTS_KEPT: usize = 128;
 
 const COMMIT_KEY: &[u8] = b"commit";
 const SOURCE_PREFIX: &[u8] = b"source/";
