@@ -5,9 +5,10 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use thiserror::Error;
 use tokio::sync::{Semaphore, mpsc, watch};
-use tokio::task::JoinSet;
 use tributary_proto::{BootId, EdgeId, ShardId, SourceId};
 use tributary_spanmetrics::Config;
 use tributary_spanmetrics::codec::DecodeError;
@@ -123,19 +124,17 @@ impl Edge {
     /// Runs until `shutdown` says stop. What was answered is in the journal by then; what is under way
     /// to the core is offered again after the next start.
     pub async fn run(self, shutdown: watch::Receiver<bool>) {
-        let mut lanes = JoinSet::new();
-        for lane in self.lanes {
-            lanes.spawn(lane.run(shutdown.clone()));
-        }
+        let tasks = self.lanes.into_iter().map(|lane| tokio::spawn(lane.run(shutdown.clone())));
+        let mut lanes: FuturesUnordered<_> = tasks.collect();
         let mut sequencer = pin!(self.sequencer.run(shutdown));
         loop {
             tokio::select! {
                 () = &mut sequencer => break,
                 // Without one of its lanes an edge would go on and never be whole.
-                Some(ended) = lanes.join_next() => ended.expect("a lane does not panic"),
+                Some(ended) = lanes.next() => ended.expect("a lane does not panic"),
             }
         }
-        while let Some(ended) = lanes.join_next().await {
+        while let Some(ended) = lanes.next().await {
             ended.expect("a lane does not panic");
         }
     }

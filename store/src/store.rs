@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures::StreamExt;
 use futures::future::try_join_all;
+use futures::stream::FuturesUnordered;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 use tributary_proto::{Answer, Entry, OfferError, ShardId};
 
 use crate::disk::{self, Disk, DiskError, ErrorKind};
@@ -46,11 +47,9 @@ impl Store {
 
     /// Runs every shard until `shutdown` says stop; returns when all are flushed.
     pub async fn run(self, shutdown: watch::Receiver<bool>) {
-        let mut running = JoinSet::new();
-        for shard in self.shards {
-            running.spawn(shard.run(shutdown.clone()));
-        }
-        while let Some(ended) = running.join_next().await {
+        let tasks = self.shards.into_iter().map(|shard| tokio::spawn(shard.run(shutdown.clone())));
+        let mut running: FuturesUnordered<_> = tasks.collect();
+        while let Some(ended) = running.next().await {
             ended.expect("a shard's task does not panic");
         }
     }

@@ -134,7 +134,7 @@ impl World {
                 };
                 self.oracle.borrow_mut().acked(request, &at);
             }
-            Ok(Err(Refusal::BadData(_) | Refusal::Overload { .. })) => {
+            Ok(Err(Refusal::BadData(_) | Refusal::TooLarge(_) | Refusal::Overload { .. })) => {
                 self.oracle.borrow_mut().refused(request);
             }
             // Whether it was written is the edge's secret.
