@@ -21,5 +21,5 @@ pub use family::totals::Totals;
 pub use home::{FORMAT, Home, HomeError};
 pub use matcher::{InvalidRegex, MatchOp, Matcher};
 pub use metrics::StoreMetrics;
-pub use shard::{Completeness, GroupHistory, LayoutHistory, TenantDictionary, View};
+pub use shard::{Completeness, GroupHistory, LayoutHistory, SampleHistory, TenantDictionary, View};
 pub use store::{Options, Store, StoreHandle};

@@ -20,6 +20,7 @@ mod grid;
 mod lag;
 mod wanted;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -28,7 +29,9 @@ use async_trait::async_trait;
 use futures::future::try_join_all;
 use tributary_spanmetrics::{Group, GroupId, Labels, Naming, SeriesId};
 use tributary_store::disk::DiskError;
-use tributary_store::{GroupHistory, StoreHandle, View};
+use tributary_store::{
+    GroupHistory, LayoutHistory, SampleHistory, StoreHandle, TenantDictionary, Totals, View,
+};
 
 use self::columns::Columns;
 use self::grid::Grid;
@@ -90,6 +93,7 @@ impl SpanSeries {
                 options: &self.options,
                 complete_to: lag.complete_to,
                 labels_only,
+                of_all_time: selection.start <= 0 && selection.end >= (self.now)(),
                 points: &points,
             };
             async move { reading.run().await }
@@ -126,6 +130,8 @@ struct Reading<'a> {
     options: &'a Options,
     complete_to: Option<TimeMs>,
     labels_only: bool,
+    /// Nothing that is stored lies outside the selection.
+    of_all_time: bool,
     /// Points of the answer so far, over all shards.
     points: &'a AtomicUsize,
 }
@@ -144,10 +150,22 @@ impl Reading<'_> {
                 .collect();
             let widths = known.layouts.values().map(|layout| TimeMs::from(layout.window_ms()));
             let widest = widths.max().unwrap_or_default();
+            if self.labels_only && self.of_all_time {
+                self.name_groups(&groups, known, &mut answer);
+                return self.with_samples(known, answer).await;
+            }
             for groups in groups.chunks(GROUPS_AT_ONCE) {
                 self.read_groups(groups, widest, &mut answer).await?;
             }
         }
+        self.with_samples(known, answer).await
+    }
+
+    async fn with_samples(
+        &self,
+        known: &TenantDictionary,
+        mut answer: SeriesSet,
+    ) -> Result<SeriesSet, SourceError> {
         let series: Vec<_> = known
             .series
             .iter()
@@ -163,6 +181,23 @@ impl Reading<'_> {
     fn base_labels(&self, group: &Group) -> Option<Labels> {
         let base = self.options.naming.labels(group);
         self.wanted.base(&base).then_some(base)
+    }
+
+    /// The series of groups without a look at their history: over all time each has some.
+    fn name_groups(
+        &self,
+        groups: &[(GroupId, Labels)],
+        known: &TenantDictionary,
+        answer: &mut SeriesSet,
+    ) {
+        let empty =
+            |layout| LayoutHistory { layout, opening: Totals::default(), windows: BTreeMap::new() };
+        let layouts = known.layouts.iter().map(|(id, layout)| (*id, empty(layout.clone())));
+        let history = GroupHistory { layouts: layouts.collect(), damaged: Vec::new() };
+        for (_, base) in groups {
+            let columns = Columns::of(&history, self.wanted, base, &self.options.naming);
+            answer.series.extend(columns.series(&Arc::from([]), self.complete_to, true));
+        }
     }
 
     async fn read_groups(
@@ -184,7 +219,7 @@ impl Reading<'_> {
             .await
             .map_err(store_error)?;
         for ((_, base), mut history) in groups.iter().zip(histories) {
-            answer.warnings.append(&mut damage_warnings(&mut history));
+            answer.warnings.extend(damage_warnings(&mut history.damaged));
             let grid = Grid { start, end, idle, complete_to: self.complete_to };
             let times: Arc<[TimeMs]> = grid.times(&history).into();
             if times.is_empty() {
@@ -208,7 +243,8 @@ impl Reading<'_> {
         let ids: Vec<_> = series.iter().map(|(id, _)| *id).collect();
         let Selection { tenant, start, end, .. } = self.selection;
         let points = self.view.samples(tenant, &ids, *start, *end).await.map_err(store_error)?;
-        for ((_, labels), points) in series.iter().zip(points) {
+        for ((_, labels), SampleHistory { points, mut damaged }) in series.iter().zip(points) {
+            answer.warnings.extend(damage_warnings(&mut damaged));
             if points.is_empty() {
                 continue;
             }
@@ -235,9 +271,8 @@ impl Reading<'_> {
     }
 }
 
-fn damage_warnings(history: &mut GroupHistory) -> Vec<String> {
-    let damaged = std::mem::take(&mut history.damaged);
-    damaged.into_iter().map(|what| format!("left out, since it is damaged: {what}")).collect()
+fn damage_warnings(damaged: &mut Vec<String>) -> impl Iterator<Item = String> {
+    damaged.drain(..).map(|what| format!("left out, since it is damaged: {what}"))
 }
 
 fn store_error(error: DiskError) -> SourceError {

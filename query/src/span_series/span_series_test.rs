@@ -179,3 +179,24 @@ async fn the_slowest_source_holds_the_answer_and_is_named() {
     assert_eq!(answer.warnings.len(), 1);
     assert!(answer.warnings[0].starts_with(&format!("edge {} is 320 s behind", EdgeId([2; 16]))));
 }
+
+#[tokio::test]
+async fn labels_over_all_time_are_those_of_a_range_that_holds_everything() {
+    let mut world = World::new().await;
+    for service in ["a", "b"] {
+        let spans = World::spans("default", service, &Layout::default(), &[(T + 10_000, 1)]);
+        world.ship(1, spans, T + 10_000).await;
+    }
+    let labels = async |start| {
+        let source =
+            SpanSeries::new(world.store.clone(), Options::default(), Arc::new(|| T + 20_000));
+        let (tenant, end) = (Tenant::default(), T + 20_000);
+        let selection = Selection { tenant, matchers: Vec::new(), start, end, hint: None };
+        let mut labels = source.labels(&selection).await.expect("answers");
+        labels.sort();
+        labels
+    };
+    let over_all_time = labels(0).await;
+    assert_eq!(over_all_time.len(), 2 * (17 + 3));
+    assert_eq!(over_all_time, labels(T).await);
+}

@@ -28,4 +28,4 @@ mod view;
 pub use dictionary::TenantDictionary;
 pub use service::{ShardHandle, ShardService};
 pub use sources::Completeness;
-pub use view::{GroupHistory, LayoutHistory, View};
+pub use view::{GroupHistory, LayoutHistory, SampleHistory, View};

@@ -36,6 +36,14 @@ pub struct GroupHistory {
     pub damaged: Vec<String>,
 }
 
+/// A series' samples in a range of time.
+#[derive(Clone, Debug, Default)]
+pub struct SampleHistory {
+    pub points: BTreeMap<i64, SampleBits>,
+    /// Rows that were damaged and left out, with what is wrong with each.
+    pub damaged: Vec<String>,
+}
+
 #[derive(Clone, Debug)]
 pub struct LayoutHistory {
     pub layout: Arc<Layout>,
@@ -99,7 +107,7 @@ impl View {
         series: &[SeriesId],
         from_ms: i64,
         to_ms: i64,
-    ) -> disk::Result<Vec<BTreeMap<i64, SampleBits>>> {
+    ) -> disk::Result<Vec<SampleHistory>> {
         let of_series = |id| SampleKey::of_series(tenant, id);
         let first = stretch_of(from_ms.saturating_add(1));
         let behind_last = stretch_of(to_ms).saturating_add(1);
@@ -109,15 +117,20 @@ impl View {
         let scanned = self.snapshot.scan(family::SAMPLES, inside).await?;
         let mut answer = Vec::with_capacity(series.len());
         for rows in scanned {
-            let mut points = BTreeMap::new();
+            let mut history = SampleHistory::default();
             for (key, value) in &rows {
-                let later =
-                    samples::decode(value).map_err(|e| self.damaged(family::SAMPLES, key, e))?;
-                samples::add_later(&mut points, later);
+                match samples::decode(value) {
+                    Ok(later) => samples::add_later(&mut history.points, later),
+                    Err(damage) => {
+                        history
+                            .damaged
+                            .push(self.damaged(family::SAMPLES, key, damage).to_string());
+                    }
+                }
             }
-            let mut wanted = points.split_off(&from_ms.saturating_add(1));
-            wanted.split_off(&to_ms.saturating_add(1));
-            answer.push(wanted);
+            history.points = history.points.split_off(&from_ms.saturating_add(1));
+            history.points.split_off(&to_ms.saturating_add(1));
+            answer.push(history);
         }
         Ok(answer)
     }
