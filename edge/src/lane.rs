@@ -108,3 +108,7 @@ impl Lane {
         );
     }
 }
+
+#[cfg(test)]
+#[path = "lane_test.rs"]
+mod tests;

@@ -184,3 +184,7 @@ impl Ledger {
         known
     }
 }
+
+#[cfg(test)]
+#[path = "ledger_test.rs"]
+mod tests;

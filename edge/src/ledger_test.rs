@@ -1,0 +1,269 @@
+//! Scripts: what was journalled, and what the ledger made of it. A replay of the same records must
+//! make the same of it.
+
+use std::fmt::Write;
+
+use tributary_proto::{BootId, EdgeId};
+use tributary_spanmetrics::{
+    ConfigVersion, Delta, Group, GroupContent, Labels, Layout, Tenant, WindowEnd,
+};
+
+use super::*;
+use crate::record::{Request, Seal};
+
+const SHARDS: u16 = 4;
+const ENDED: Scope = Scope::Ended { ahead_ms: 30_000 };
+
+/// A journal in memory and the ledger that lives beside it.
+struct Life {
+    journal: BTreeMap<Index, Record>,
+    next: u64,
+    ledger: Ledger,
+    /// What each seal that is not settled had for the shards.
+    unsettled: BTreeMap<Index, Vec<Slice>>,
+    script: String,
+}
+
+fn source(boot: u8) -> SourceId {
+    SourceId { edge: EdgeId([7; 16]), boot: BootId([boot; 8]) }
+}
+
+/// One span of 3 ms for each service, in the window that ends at the second.
+fn content(spans: &[(&str, i64)]) -> Content {
+    let (tenant, layout) = (Tenant::default(), Layout::default());
+    let mut content = Content::default();
+    for (service, end_s) in spans {
+        let group = Group {
+            service: (*service).into(),
+            span_name: "GET /".into(),
+            kind: Default::default(),
+            status: Default::default(),
+            dimensions: Labels::default(),
+            external: Labels::default(),
+        };
+        let of_layout = content.tenant(&tenant).layout(layout.id(), &layout);
+        let empty = GroupContent { group: group.clone(), windows: BTreeMap::new() };
+        let of_group = of_layout.groups.entry(group.id(&tenant)).or_insert(empty);
+        let delta = of_group.windows.entry(WindowEnd(end_s * 1000));
+        delta.or_insert_with(|| Delta::empty(&layout)).observe(&layout, 3_000_000);
+    }
+    content
+}
+
+impl Life {
+    fn new() -> Self {
+        Life {
+            journal: BTreeMap::new(),
+            next: 1,
+            ledger: Ledger::new(SHARDS),
+            unsettled: BTreeMap::new(),
+            script: String::new(),
+        }
+    }
+
+    fn boot(&mut self, boot: u8) {
+        let at = self.append(Record::Boot { source: source(boot) });
+        self.note(at, &format!("boot {boot}"));
+    }
+
+    fn request(&mut self, boot: u8, spans: &[(&str, i64)]) {
+        let request = Request {
+            source: source(boot),
+            fingerprint: None,
+            config: ConfigVersion(1),
+            arrival_ns: 1,
+            accepted: spans.len() as u64,
+            late: 0,
+            future: 0,
+            content: content(spans),
+        };
+        let at = self.append(Record::Request(request));
+        let spans: Vec<_> = spans.iter().map(|(service, end)| format!("{service}@{end}")).collect();
+        self.note(at, &format!("request {boot}: {}", spans.join(" ")));
+    }
+
+    fn seal(&mut self, boot: u8, scope: Scope, to_s: i64) -> Option<Index> {
+        let to = if scope == Scope::Whole { "whole".into() } else { format!("to {to_s}") };
+        let what = format!("seal {boot} {to}");
+        let Some(seal) = self.ledger.prepare_seal(source(boot), scope, to_s * 1000) else {
+            writeln!(self.script, "- {what}: nothing to take").unwrap();
+            return None;
+        };
+        let at = self.append(Record::Seal(seal));
+        let named = self.unsettled[&at].iter().map(|slice| format!(" {}#{}", slice.shard, slice.seq));
+        let named: String = named.collect();
+        self.note(at, &format!("{what}:{named}"));
+        Some(at)
+    }
+
+    /// Every shard answers the seal, and that is noted and trimmed behind.
+    fn settle(&mut self, seal: Index) {
+        let shards: Vec<_> = self.unsettled[&seal].iter().map(|slice| slice.shard).collect();
+        let (last, others) = shards.split_last().expect("a seal has slices");
+        for shard in others {
+            assert!(!self.ledger.answered(seal, *shard), "another shard is waited for");
+        }
+        assert!(self.ledger.answered(seal, *last), "that was the last");
+        let at = self.append(self.ledger.settled(seal));
+        let from = self.ledger.needs_from(at);
+        self.journal.retain(|at, _| *at >= from);
+        self.note(at, &format!("settled {}, needed from {}", seal.0, from.0));
+    }
+
+    fn close(&mut self, boot: u8) {
+        assert!(self.ledger.is_drained(source(boot)));
+        let at = self.append(Record::Closed { source: source(boot) });
+        self.note(at, &format!("closed {boot}"));
+    }
+
+    fn append(&mut self, record: Record) -> Index {
+        let at = Index(self.next);
+        self.next += 1;
+        self.journal.insert(at, record.clone());
+        if let Some(sealed) = self.ledger.take_in(at, record) {
+            self.unsettled.insert(at, sealed.slices);
+        }
+        self.unsettled.retain(|seal, _| self.ledger.is_unsettled(*seal));
+        at
+    }
+
+    fn note(&mut self, at: Index, what: &str) {
+        writeln!(self.script, "{} {what}; backlog {}", at.0, self.ledger.backlog()).unwrap();
+    }
+
+    /// The process ends; the next one reads what is left of the journal.
+    fn crash(&mut self) {
+        let mut next = Life::new();
+        for (at, record) in &self.journal {
+            let record = Record::decode(&record.encode()).expect("the journal can be read");
+            next.next = at.0;
+            next.append(record);
+        }
+        next.script = std::mem::take(&mut self.script);
+        // Slices compare with their payloads, byte for byte, and with their digests and names.
+        assert_eq!(next.unsettled, self.unsettled, "the unsettled seals after the replay");
+        for boot in 1..=3 {
+            let last = |ledger: &Ledger| -> Vec<_> {
+                (0..SHARDS).map(|shard| ledger.last(source(boot), ShardId(shard))).collect()
+            };
+            assert_eq!(last(&next.ledger), last(&self.ledger), "numbers of boot {boot}");
+        }
+        let end = Index(self.next);
+        assert_eq!(next.ledger.needs_from(end), self.ledger.needs_from(end));
+        assert_eq!(next.ledger.old_sources_of(None), self.ledger.old_sources_of(None));
+        let first = self.journal.keys().next().map_or(self.next, |at| at.0);
+        *self = next;
+        writeln!(self.script, "- crash, replay from {first}; backlog {}", self.ledger.backlog())
+            .unwrap();
+    }
+}
+
+#[test]
+fn a_replay_derives_the_same_slices_under_the_same_names() {
+    let mut life = Life::new();
+    life.boot(1);
+    life.request(1, &[("cart", 10), ("pay", 10), ("mail", 20)]);
+    life.request(1, &[("cart", 10), ("pay", 20)]);
+    life.crash();
+    let first = life.seal(1, ENDED, 10).expect("a window ended");
+    life.crash();
+    life.request(1, &[("cart", 10), ("search", 20)]);
+    let second = life.seal(1, ENDED, 20).expect("a window ended");
+    assert_eq!(life.seal(1, ENDED, 30), None);
+    life.crash();
+    life.settle(first);
+    life.crash();
+    life.settle(second);
+    life.crash();
+    // The head with all earlier seals is gone, and the numbers go on.
+    life.request(1, &[("cart", 30), ("pay", 30), ("mail", 30), ("search", 40)]);
+    life.seal(1, ENDED, 30).expect("a window ended");
+    life.crash();
+    // A second start: what the first left open is sealed whole, at once.
+    life.boot(2);
+    life.request(2, &[("cart", 40)]);
+    let whole = life.seal(1, Scope::Whole, 0).expect("a window is open");
+    assert_eq!(life.ledger.old_sources_of(Some(source(2))), [source(1)]);
+    life.crash();
+    assert!(!life.ledger.is_drained(source(1)), "two of its seals are not settled");
+    let third = *life.unsettled.keys().next().expect("it is not settled");
+    life.settle(whole);
+    life.crash();
+    life.settle(third);
+    life.close(1);
+    life.crash();
+    assert_eq!(life.ledger.old_sources_of(Some(source(2))), []);
+    assert_eq!(life.ledger.last(source(1), ShardId(0)), Seq(0), "nothing is known of it");
+    life.seal(2, ENDED, 40).expect("a window ended");
+    life.crash();
+    assert_eq!(life.script, SCRIPT, "\n{}", life.script);
+}
+
+const SCRIPT: &str = "";
+
+#[test]
+fn a_settled_seal_whose_head_is_partly_gone_changes_nothing() {
+    // Segments are trimmed whole, so of a settled seal's requests some may still be there, or none.
+    let mut life = Life::new();
+    life.boot(1);
+    life.request(1, &[("cart", 10), ("pay", 10)]);
+    life.request(1, &[("mail", 10), ("search", 10)]);
+    let untrimmed = life.journal.clone();
+    let first = life.seal(1, ENDED, 10).expect("a window ended");
+    life.request(1, &[("cart", 20), ("mail", 20)]);
+    let second = life.seal(1, ENDED, 20).expect("a window ended");
+    let seal = life.journal[&first].clone();
+    life.settle(first);
+    assert!(!life.journal.contains_key(&first) && life.unsettled.contains_key(&second));
+    for kept in 2..=4 {
+        life.journal.insert(first, seal.clone());
+        life.journal.extend(untrimmed.range(Index(kept)..).map(|(at, r)| (*at, r.clone())));
+        life.crash();
+        life.journal.retain(|at, _| *at > first);
+    }
+}
+
+#[test]
+fn the_backlog_counts_from_the_oldest_unsettled_seal() {
+    let mut life = Life::new();
+    life.boot(1);
+    assert_eq!(life.ledger.backlog(), 0);
+    let seals: Vec<_> = (1..=5)
+        .map(|window| {
+            life.request(1, &[("cart", window * 10)]);
+            life.seal(1, ENDED, window * 10).expect("a window ended")
+        })
+        .collect();
+    assert_eq!(life.ledger.backlog(), 5);
+    life.settle(seals[2]);
+    assert_eq!((life.ledger.backlog(), life.ledger.unsettled()), (5, 4));
+    life.settle(seals[0]);
+    assert_eq!((life.ledger.backlog(), life.ledger.unsettled()), (4, 3));
+    for seal in [1, 3, 4] {
+        life.settle(seals[seal]);
+    }
+    assert_eq!((life.ledger.backlog(), life.ledger.unsettled()), (0, 0));
+}
+
+#[test]
+fn an_answer_to_a_seal_that_is_settled_is_nobodys_last() {
+    let mut life = Life::new();
+    life.boot(1);
+    life.request(1, &[("cart", 10)]);
+    let seal = life.seal(1, ENDED, 10).expect("a window ended");
+    let shard = life.unsettled[&seal][0].shard;
+    life.settle(seal);
+    assert!(!life.ledger.answered(seal, shard));
+}
+
+#[test]
+fn a_seal_that_finds_nothing_has_no_slices_and_is_not_waited_for() {
+    let mut ledger = Ledger::new(SHARDS);
+    let numbers = vec![Seq(4), Seq(3), Seq(2), Seq(1)];
+    let seal =
+        Seal { source: source(1), scope: Scope::Whole, sealed_to_ms: 0, numbers: numbers.clone() };
+    let sealed = ledger.take_in(Index(9), Record::Seal(seal)).expect("a seal answers");
+    assert_eq!((sealed.slices.len(), ledger.unsettled(), ledger.backlog()), (0, 0, 0));
+    let last: Vec<_> = (0..SHARDS).map(|shard| ledger.last(source(1), ShardId(shard))).collect();
+    assert_eq!(last, numbers, "its numbers stand all the same");
+}
