@@ -9,7 +9,7 @@ use tributary_spanmetrics::{
 };
 
 use super::*;
-use crate::record::{Request, Seal};
+use crate::record::Request;
 
 const SHARDS: u16 = 4;
 const ENDED: Scope = Scope::Ended { ahead_ms: 30_000 };
@@ -90,7 +90,8 @@ impl Life {
             return None;
         };
         let at = self.append(Record::Seal(seal));
-        let named = self.unsettled[&at].iter().map(|slice| format!(" {}#{}", slice.shard, slice.seq));
+        let named =
+            self.unsettled[&at].iter().map(|slice| format!(" {}#{}", slice.shard, slice.seq));
         let named: String = named.collect();
         self.note(at, &format!("{what}:{named}"));
         Some(at)
@@ -199,7 +200,37 @@ fn a_replay_derives_the_same_slices_under_the_same_names() {
     assert_eq!(life.script, SCRIPT, "\n{}", life.script);
 }
 
-const SCRIPT: &str = "";
+/// `2#1` is a slice: its shard and its seq.
+const SCRIPT: &str = "\
+1 boot 1; backlog 0
+2 request 1: cart@10 pay@10 mail@20; backlog 0
+3 request 1: cart@10 pay@20; backlog 0
+- crash, replay from 1; backlog 0
+4 seal 1 to 10: 1#1; backlog 1
+- crash, replay from 1; backlog 1
+5 request 1: cart@10 search@20; backlog 1
+6 seal 1 to 20: 1#2 2#1 3#1; backlog 2
+- seal 1 to 30: nothing to take
+- crash, replay from 1; backlog 2
+7 settled 4, needed from 2; backlog 1
+- crash, replay from 2; backlog 1
+8 settled 6, needed from 8; backlog 0
+- crash, replay from 8; backlog 0
+9 request 1: cart@30 pay@30 mail@30 search@40; backlog 0
+10 seal 1 to 30: 1#3 3#2; backlog 1
+- crash, replay from 8; backlog 1
+11 boot 2; backlog 1
+12 request 2: cart@40; backlog 1
+13 seal 1 whole: 2#2; backlog 2
+- crash, replay from 8; backlog 2
+14 settled 13, needed from 9; backlog 2
+- crash, replay from 9; backlog 2
+15 settled 10, needed from 12; backlog 0
+16 closed 1; backlog 0
+- crash, replay from 12; backlog 0
+17 seal 2 to 40: 1#1; backlog 1
+- crash, replay from 12; backlog 1
+";
 
 #[test]
 fn a_settled_seal_whose_head_is_partly_gone_changes_nothing() {

@@ -241,8 +241,51 @@ mod tests {
     }
 
     #[test]
+    fn the_bytes_are_pinned() {
+        let source = SourceId { edge: EdgeId([3; 16]), boot: BootId([4; 8]) };
+        let numbers = vec![Seq(0), Seq(700)];
+        let seal = |scope| Seal { source, scope, sealed_to_ms: -1, numbers: numbers.clone() };
+        let request = |fingerprint| Request {
+            source,
+            fingerprint,
+            config: ConfigVersion(7),
+            arrival_ns: 1_700_000_000_000_000_000,
+            accepted: 1,
+            late: 2,
+            future: 300,
+            content: Content::default(),
+        };
+        let records = [
+            Record::Boot { source },
+            Record::Request(request(Some(0x0102))),
+            Record::Request(request(None)),
+            Record::Seal(seal(Scope::Ended { ahead_ms: 30_000 })),
+            Record::Seal(seal(Scope::Whole)),
+            Record::Settled { seal: Index(500), sources: vec![(source, numbers.clone())] },
+            Record::Closed { source },
+        ];
+        let hex = |record: &Record| -> String {
+            record.encode().iter().map(|byte| format!("{byte:02x}")).collect()
+        };
+        // The source's own bytes, for the sake of the reader.
+        let named = format!("{}{}", "03".repeat(16), "04".repeat(8));
+        let written = records.each_ref().map(|record| hex(record).replace(&named, " source "));
+        assert_eq!(written, PINNED);
+    }
+
+    #[test]
     fn an_unknown_record_is_refused() {
         assert_eq!(Record::decode(&[2, 1]), Err(DecodeError::UnknownVersion(2)));
         assert_eq!(Record::decode(&[1, 99]), Err(DecodeError::Bad("record kind")));
     }
+
+    const PINNED: [&str; 7] = [
+        "0101 source ",
+        "0102 source 0102010000000000000000000000000000078080a8b1e39fe7cb170102ac02020100",
+        "0102 source 00078080a8b1e39fe7cb170102ac02020100",
+        "0103 source 01e0d403010200bc05",
+        "0103 source 02010200bc05",
+        "0104f40301 source 0200bc05",
+        "0105 source ",
+    ];
 }

@@ -118,3 +118,21 @@ fn of_two_values_at_one_time_the_first_stays() {
     assert!(content.sample(&tenant, labels(), 1, 1.0));
     assert!(!content.sample(&tenant, labels(), 1, 0.0));
 }
+
+#[test]
+fn the_bytes_are_pinned() {
+    let content = content(&[(0, 0, 1, 3, 3_000_000), (0, 1, 1, -1, 2), (1, 1, 2, 0, u64::MAX)]);
+    let bytes = content.encode();
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(hex, PINNED);
+    assert_eq!(format!("{:032x}", content.digest()), PINNED_DIGEST);
+    assert_eq!(Content::decode(&bytes), Ok(content));
+}
+
+const PINNED: &str = "\
+    01020274300201904e1080897a80897a80897a80897a80897a80b4891380e1eb1780c2d72f8084af5f8088debe018084\
+    af5f8088debe01808c8d9e0280bcc1960b80e497d01280e497d01201027331000000000001e0d4038008b81701018008\
+    01e0d40302e807d8fc3c01027331000000000001bfa907800800010080080101085f5f6e616d655f5f026d3102010000\
+    00000000f0bf0600000000000008400274310101e0d40302e807d8fc3c01027332000000000001008008f0cf9adef4a6\
+    e220010280080101085f5f6e616d655f5f026d3201000000000000000000";
+const PINNED_DIGEST: &str = "418e163e0408f203969a5a25277e80f3";

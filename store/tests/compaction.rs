@@ -9,7 +9,8 @@ use proptest::prelude::*;
 use tokio::sync::watch;
 use tributary_proto::{Answer, BootId, Digest, EdgeId, Entry, Seq, ShardId, Slice, SourceId};
 use tributary_spanmetrics::{
-    Content, Delta, Group, GroupContent, GroupId, Labels, Layout, SeriesId, Tenant, WindowEnd,
+    Content, Delta, Group, GroupContent, GroupId, Labels, Layout, SampleBits, SeriesId, Tenant,
+    WindowEnd,
 };
 use tributary_store::disk::memory::MemoryDisk;
 use tributary_store::{Options, Store, StoreHandle, View};
@@ -94,7 +95,7 @@ fn view(handle: &StoreHandle) -> View {
 }
 
 /// By group, the spans up to a time and the windows behind it, with the layouts told apart.
-type Answers = Vec<(Vec<(u64, u128)>, Vec<(i64, Delta)>)>;
+type Answers = Vec<(Vec<(u128, u128)>, Vec<(i64, Delta)>)>;
 
 async fn answers(view: &View, groups: &[GroupId], from_ms: i64) -> Answers {
     let tenant = Tenant::default();
@@ -104,13 +105,24 @@ async fn answers(view: &View, groups: &[GroupId], from_ms: i64) -> Answers {
         .map(|history| {
             assert_eq!(history.damaged, Vec::<String>::new());
             let layouts = history.layouts.into_values();
-            // A layout without anything up to the start says nothing of it.
             let (mut openings, mut windows) = (Vec::new(), Vec::new());
             for of_layout in layouts {
                 openings.push((of_layout.opening.count, of_layout.opening.sum_us));
                 windows.extend(of_layout.windows.into_iter().map(|(end, delta)| (end.0, delta)));
             }
             (openings, windows)
+        })
+        .collect()
+}
+
+/// By series, what stands behind the time.
+async fn points(view: &View, series: &[SeriesId], from_ms: i64) -> Vec<BTreeMap<i64, SampleBits>> {
+    let histories = view.samples(&Tenant::default(), series, from_ms, i64::MAX).await;
+    let histories = histories.expect("the shard can be read").into_iter();
+    histories
+        .map(|history| {
+            assert_eq!(history.damaged, Vec::<String>::new());
+            history.points
         })
         .collect()
 }
@@ -122,10 +134,10 @@ fn expected(content: &Content, groups: &[GroupId], from_ms: i64) -> Answers {
         let (mut openings, mut windows) = (Vec::new(), Vec::new());
         let held = of_tenant.layouts.values().filter_map(|of_layout| of_layout.groups.get(id));
         for of_group in held {
-            let mut opening = (0u64, 0u128);
+            let mut opening = (0u128, 0u128);
             for (end, delta) in &of_group.windows {
                 if end.0 <= from_ms {
-                    opening.0 = opening.0.wrapping_add(delta.count);
+                    opening.0 = opening.0.wrapping_add(delta.count.into());
                     opening.1 = opening.1.wrapping_add(delta.sum_us);
                 } else {
                     windows.push((end.0, delta.clone()));
@@ -143,8 +155,7 @@ async fn check(commits: &[Content], from_ms: i64) -> Result<(), TestCaseError> {
     let (store, handle) = Store::open(&disk, Options { shards: 1 }).await.expect("opens");
     let (stop, stopped) = watch::channel(false);
     let running = tokio::spawn(store.run(stopped));
-    let groups: Vec<_> =
-        [0, 1, 2, 9].map(|number| group(number).id(&Tenant::default())).to_vec();
+    let groups: Vec<_> = [0, 1, 2, 9].map(|number| group(number).id(&Tenant::default())).to_vec();
     let ids = [0, 1].map(|number| SeriesId::of(&Tenant::default(), &series(number)));
     let mut merged = Content::default();
     // Readers of the commit before a compaction, with what they were answered then.
@@ -163,21 +174,20 @@ async fn check(commits: &[Content], from_ms: i64) -> Result<(), TestCaseError> {
         prop_assert_eq!(digest(&view).await, Digest(merged.digest()), "after commit {}", number);
         let told = answers(&view, &groups, from_ms).await;
         prop_assert_eq!(&told, &expected(&merged, &groups, from_ms), "after commit {}", number);
-        let samples = view.samples(&Tenant::default(), &ids, from_ms, i64::MAX).await;
-        let samples = samples.expect("the shard can be read");
+        let samples = points(&view, &ids, from_ms).await;
         readers.push((view, Digest(merged.digest()), told, samples));
     }
     for (view, then, told, samples) in &readers {
         prop_assert_eq!(digest(view).await, *then, "a reader that began before");
         prop_assert_eq!(&answers(view, &groups, from_ms).await, told);
-        let again = view.samples(&Tenant::default(), &ids, from_ms, i64::MAX).await;
-        prop_assert_eq!(&again.expect("the shard can be read"), samples);
+        prop_assert_eq!(&points(view, &ids, from_ms).await, samples);
     }
     stop.send_replace(true);
     running.await.expect("the store ends in peace");
+    disk.crash(from_ms as u64);
     let disk = disk.reopen();
     let (_store, handle) = Store::open(&disk, Options { shards: 1 }).await.expect("opens");
-    prop_assert_eq!(digest(&view(&handle)).await, Digest(merged.digest()), "after a restart");
+    prop_assert_eq!(digest(&view(&handle)).await, Digest(merged.digest()), "after a crash");
     Ok(())
 }
 

@@ -108,4 +108,29 @@ mod tests {
         let source = SourceId { edge: EdgeId([1; 16]), boot: BootId([2; 8]) };
         assert_eq!(SourceState::source_of(&SourceState::key(source)), Some(source));
     }
+
+    #[test]
+    fn the_bytes_are_pinned() {
+        let row = CommitRow { id: 3, applied: 300 };
+        let state = SourceState {
+            last: Seq(900),
+            sealed_to_ms: -5,
+            closed: false,
+            digests: [Digest(1), Digest(u128::MAX)].into(),
+        };
+        let closed = SourceState { closed: true, digests: VecDeque::new(), ..state.clone() };
+        let source = SourceId { edge: EdgeId([1; 16]), boot: BootId([2; 8]) };
+        let hex =
+            |bytes: Vec<u8>| -> String { bytes.iter().map(|byte| format!("{byte:02x}")).collect() };
+        assert_eq!(CommitRow::key(), b"commit");
+        let written = [row.value(), SourceState::key(source), state.value(), closed.value()];
+        assert_eq!(written.map(hex), PINNED);
+    }
+
+    const PINNED: [&str; 4] = [
+        "0103ac02e9940277",
+        "736f757263652f010101010101010101010101010101010202020202020202",
+        "01840709000201000000000000000000000000000000ffffffffffffffffffffffffffffffff23e57eca",
+        "0184070901002356e5b5",
+    ];
 }

@@ -58,6 +58,7 @@ impl Definition {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tributary_spanmetrics::{SpanKind, StatusCode};
 
     #[test]
     fn definitions_round_trip() {
@@ -81,4 +82,38 @@ mod tests {
             assert_eq!(Definition::decode(&key, &value), Ok((tenant.clone(), definition)));
         }
     }
+
+    #[test]
+    fn the_bytes_are_pinned() {
+        let tenant = Tenant::new("shop").expect("valid");
+        let group = Group {
+            service: "cart".into(),
+            span_name: "GET /".into(),
+            kind: SpanKind::Server,
+            status: StatusCode::Error,
+            dimensions: Labels::from_pairs([("route", "/")]),
+            external: Labels::from_pairs([("region", "eu")]),
+        };
+        let labels = Labels::from_pairs([("__name__", "up")]);
+        let layout = Layout::explicit(60_000, vec![1_000, 1_000_000]).expect("ascends");
+        // The ids are pinned where they are made.
+        let definitions = [
+            Definition::Group(GroupId(0x0102), group),
+            Definition::Layout(LayoutId(0x0304), layout),
+            Definition::Series(SeriesId(0x0506), labels),
+        ];
+        let hex =
+            |bytes: Vec<u8>| -> String { bytes.iter().map(|byte| format!("{byte:02x}")).collect() };
+        let row = |definition: &Definition| [definition.key(&tenant), definition.value()].map(hex);
+        assert_eq!(definitions.each_ref().map(row), PINNED);
+    }
+
+    const PINNED: [[&str; 2]; 3] = [
+        [
+            "73686f70000100000000000000000000000000000102",
+            "01046361727405474554202f02020105726f757465012f0106726567696f6e02657512299c3c",
+        ],
+        ["73686f7000020000000000000304", "0101e0d40302e807d8fc3c90450510"],
+        ["73686f70000300000000000000000000000000000506", "0101085f5f6e616d655f5f0275703de52b26"],
+    ];
 }
