@@ -25,20 +25,20 @@ const ENTRIES: [(usize, u32); 3] = [(0, 10), (1, 5), (2, 2)];
 
 /// A call refers to a later operation, so no visit goes in circles.
 const OPERATIONS: [Operation; 14] = [
-    op("frontend", "GET /product", 3.0, 0.002, &[3, 4, 5]),
-    op("frontend", "POST /cart", 4.0, 0.004, &[6]),
-    op("frontend", "POST /checkout", 5.0, 0.01, &[7]),
-    op("catalog", "Catalog/GetProduct", 6.0, 0.001, &[]),
-    op("recommendation", "Recommendation/List", 35.0, 0.005, &[3]),
+    op("frontend", "GET /product", 3.0, 0.002, &[13, 3, 4]),
+    op("frontend", "POST /cart", 4.0, 0.004, &[5]),
+    op("frontend", "POST /checkout", 5.0, 0.01, &[6]),
+    op("recommendation", "Recommendation/List", 35.0, 0.005, &[13]),
     op("ads", "Ads/Get", 9.0, 0.03, &[]),
-    op("cart", "Cart/AddItem", 5.0, 0.002, &[3]),
-    op("checkout", "Checkout/PlaceOrder", 12.0, 0.008, &[8, 9, 10, 11, 12]),
+    op("cart", "Cart/AddItem", 5.0, 0.002, &[13]),
+    op("checkout", "Checkout/PlaceOrder", 12.0, 0.008, &[7, 8, 9, 10, 11]),
     op("cart", "Cart/Get", 4.0, 0.001, &[]),
     op("currency", "Currency/Convert", 1.0, 0.0, &[]),
     op("shipping", "Shipping/Quote", 18.0, 0.004, &[]),
-    op("payment", "Payment/Charge", 90.0, 0.04, &[13]),
+    op("payment", "Payment/Charge", 90.0, 0.04, &[12]),
     op("email", "Email/Confirm", 140.0, 0.01, &[]),
     op("payment", "Payment/ScoreFraud", 60.0, 0.002, &[]),
+    op("catalog", "Catalog/GetProduct", 6.0, 0.001, &[]),
 ];
 
 const fn op(
