@@ -9,7 +9,7 @@
 //!
 //! Apply looks at the state and the entry only: no clock, no randomness, no configuration. Data and
 //! the watermark that says it was counted are one batch, so a crash keeps both or neither, and
-//! `Applied` is answered only behind the flush. What is not durable at a crash is offered again: the
+//! `Applied` is answered only after the flush. What is not durable at a crash is offered again: the
 //! edge keeps it until it is answered.
 //!
 //! A reader holds one [`View`]: a snapshot of the families with the dictionary and the promises of
