@@ -84,20 +84,45 @@ impl SegmentLog {
         }
         let first = self.next;
         if !records.is_empty() {
-            let batch: usize = records.iter().map(|record| HEAD_BYTES + record.len()).sum();
-            let is_full = self.segments.back().is_some_and(|last| {
-                last.first < last.next && last.len + batch as u64 > self.options.segment_bytes
-            });
-            self.write(&records, is_full).await?;
+            self.write(&records, self.is_full()).await?;
         }
         Ok(first..self.next)
     }
 
+    /// Whether the next append begins a segment: what is to stand in each is due.
+    pub fn begins_segment(&self) -> bool {
+        let last_is_empty = self.segments.back().is_none_or(|last| last.first == last.next);
+        !self.is_open || last_is_empty || self.is_full()
+    }
+
+    fn is_full(&self) -> bool {
+        let full = |last: &Segment| last.first < last.next && last.len > self.options.segment_bytes;
+        self.segments.back().is_some_and(full)
+    }
+
+    /// Up to where `trim` would forget.
+    pub fn trimmable(&self, before: Index) -> Index {
+        let done = self.segments.iter().take_while(|segment| segment.next <= before);
+        // The last one goes only once there is another.
+        let last = self.segments.back().map(|last| (last.next, last.first, self.may_close(before)));
+        let done = done.map(|segment| segment.next).last().unwrap_or(self.first_index());
+        match last {
+            Some((next, first, false)) if done == next => first,
+            _ => done,
+        }
+    }
+
+    /// Whether the last segment is done with and worth closing.
+    fn may_close(&self, before: Index) -> bool {
+        let half = self.options.segment_bytes / 2;
+        self.segments.back().is_some_and(|last| {
+            last.first < last.next && last.next <= before && last.len > half
+        })
+    }
+
     /// Forgets records below `before`, by whole segments; those that are kept beside them stay.
     pub async fn trim(&mut self, before: Index) -> Result<()> {
-        let half = self.options.segment_bytes / 2;
-        let is_done = |last: &Segment| last.first < last.next && last.next <= before;
-        if self.segments.back().is_some_and(|last| is_done(last) && last.len > half) {
+        if self.may_close(before) {
             self.write(&[], true).await?;
         }
         while self.segments.len() > 1 && self.segments[0].next <= before {
