@@ -1,6 +1,6 @@
 //! An edge: opens the journal, derives again what an earlier start left, runs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,20 +10,23 @@ use futures::stream::FuturesUnordered;
 use thiserror::Error;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tributary_proto::{BootId, EdgeId, ShardId, SourceId};
-use tributary_spanmetrics::Config;
 use tributary_spanmetrics::codec::DecodeError;
+use tributary_spanmetrics::{Config, Groups};
 use tributary_store::disk::{DiskError, Files};
 use tributary_store::log::{self, Index, LogError, SegmentLog};
 
 use crate::clock::Clock;
+use crate::dedup::{self, Dedup, FingerprintLog, Remembered, RunningTime};
+use crate::definitions::Definitions;
 use crate::identity;
-use crate::ingest::EdgeHandle;
+use crate::ingest::{Command, EdgeHandle};
 use crate::lane::Lane;
 use crate::ledger::{Ledger, Sealed};
 use crate::metrics::EdgeMetrics;
-use crate::record::Record;
-use crate::sequencer::{BATCH_REQUESTS, Sequencer};
+use crate::record::{Record, RequestHead};
+use crate::sequencer::Sequencer;
 use crate::shards::Shards;
+use crate::walkers::Walkers;
 
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -37,6 +40,14 @@ pub struct Options {
     pub segment_bytes: u64,
     /// Records that wait for the journal hold at most this much; more are refused.
     pub queue_bytes: usize,
+    /// New groups beyond this many fold into their tenant's overflow group.
+    pub groups: usize,
+    /// A group that has had nothing for so long is forgotten.
+    pub group_idle: Duration,
+    /// A request that comes again within this time of the edge's running is not counted again.
+    pub dedup_window: Duration,
+    /// What is remembered of requests takes at most this much; beyond it the oldest are forgotten.
+    pub dedup_bytes: usize,
 }
 
 impl Default for Options {
@@ -46,18 +57,24 @@ impl Default for Options {
             config: Config::default(),
             grace: Duration::from_secs(6),
             journal_limit_bytes: 1 << 30,
-            segment_bytes: 64 << 20,
+            segment_bytes: 8 << 20,
             queue_bytes: 64 << 20,
+            groups: 1_000_000,
+            group_idle: Duration::from_secs(3600),
+            dedup_window: Duration::from_secs(600),
+            dedup_bytes: 64 << 20,
         }
     }
 }
 
-/// The random parts of an edge's names, drawn by the node.
+/// What is random in an edge, drawn by the node.
 #[derive(Clone, Copy, Debug)]
 pub struct Fresh {
     /// Kept if the folder has no id yet.
     pub edge: EdgeId,
     pub boot: BootId,
+    /// Of its hash tables: nobody who sends requests may know it.
+    pub seed: u64,
 }
 
 #[derive(Debug, Error)]
@@ -66,6 +83,8 @@ pub enum EdgeError {
     Disk(#[from] DiskError),
     #[error("journal: {0}")]
     Journal(#[from] LogError),
+    #[error("fingerprints: {0}")]
+    Fingerprints(String),
     /// A seal may be among what is lost, and without it other slices would be derived than were
     /// offered.
     #[error(
@@ -95,14 +114,19 @@ impl Edge {
         let source = SourceId { edge, boot: fresh.boot };
         let config = Arc::new(options.config.clone());
         let queue_bytes = options.queue_bytes;
-        let (commands_in, commands) = mpsc::channel(BATCH_REQUESTS);
-        let opened =
-            Self::start(options, Some(source), files, clock.clone(), shards, commands).await?;
+        let (commands_in, commands) = mpsc::unbounded_channel();
+        let current = Some((source, fresh.seed));
+        let opened = Self::start(options, current, files, clock.clone(), shards, commands).await?;
+        let sequencer = &opened.sequencer;
+        let groups = sequencer.groups.clone();
         let handle = EdgeHandle {
             source,
+            walkers: Arc::new(Walkers::new(config.clone(), groups, fresh.seed)),
             config,
             clock,
-            metrics: opened.sequencer.metrics.clone(),
+            running: RunningTime::go_on_from(sequencer.dedup.latest()),
+            metrics: sequencer.metrics.clone(),
+            dedup: sequencer.dedup.clone(),
             commands: commands_in,
             room: Arc::new(Semaphore::new(queue_bytes)),
             queue_bytes,
@@ -117,7 +141,7 @@ impl Edge {
         clock: Arc<dyn Clock>,
         shards: Arc<dyn Shards>,
     ) -> Result<Edge, EdgeError> {
-        let (_, commands) = mpsc::channel(1);
+        let (_, commands) = mpsc::unbounded_channel();
         Self::start(options, None, files, clock, shards, commands).await
     }
 
@@ -141,24 +165,37 @@ impl Edge {
 
     async fn start(
         options: Options,
-        current: Option<SourceId>,
+        current: Option<(SourceId, u64)>,
         files: Arc<dyn Files>,
         clock: Arc<dyn Clock>,
         shards: Arc<dyn Shards>,
-        commands: mpsc::Receiver<crate::ingest::Command>,
+        commands: mpsc::UnboundedReceiver<Command>,
     ) -> Result<Edge, EdgeError> {
         let metrics = Arc::new(EdgeMetrics::default());
+        let dedup_options =
+            dedup::Options { window: options.dedup_window, limit_bytes: options.dedup_bytes };
+        let dedup = Dedup::new(dedup_options, current.map_or(0, |(_, seed)| seed));
+        let dir = format!("{}/fingerprints", options.dir);
+        let (fingerprints, loaded) =
+            FingerprintLog::open(files.clone(), &dir, |entry| dedup.remember(entry))
+                .await
+                .map_err(|error| EdgeError::Fingerprints(error.to_string()))?;
+        metrics.fingerprint_records_damaged.add(loaded.damaged_records);
+        let carried = dedup.end();
         let log_options = log::Options { segment_bytes: options.segment_bytes };
         let dir = format!("{}/journal", options.dir);
         let (mut log, recovered) = SegmentLog::open(files, dir, log_options).await?;
         if let Some(damage) = recovered.damaged.first() {
             return Err(EdgeError::Damaged { damage: damage.to_string() });
         }
-        let (mut ledger, unsettled) = replay(&log, shards.count()).await?;
-        if let Some(source) = current {
+        let groups = Arc::new(Groups::new(options.groups, options.config.external.clone()));
+        let mut ledger = Ledger::new(shards.count(), groups.clone());
+        let unsettled = replay(&log, &mut ledger, &dedup).await?;
+        ledger.know(&options.config.layout);
+        if let Some((source, _)) = current {
             let record = Record::Boot { source };
             let written = log.append(vec![record.encode().into()]).await?;
-            ledger.take_in(written.start, record);
+            ledger.take_in(written.start, record).expect("it names no group");
         }
         let (report, reports) = mpsc::unbounded_channel();
         let (entries, lanes): (Vec<_>, Vec<_>) = (0..shards.count())
@@ -174,8 +211,20 @@ impl Edge {
                 (entries, lane)
             })
             .unzip();
+        let current = current.map(|(source, _)| source);
+        let layout = &options.config.layout;
+        let definitions =
+            current.map(|source| Definitions::new(source, layout.clone(), groups.clone()));
         let sequencer = Sequencer {
             current,
+            groups,
+            group_idle: options.group_idle,
+            retired_at_ms: i64::MIN,
+            definitions,
+            segments: VecDeque::from([(log.next_index(), dedup.end())]),
+            dedup,
+            fingerprints,
+            carried,
             window_ms: options.config.layout.window_ms().into(),
             grace: options.grace,
             journal_limit_bytes: options.journal_limit_bytes,
@@ -201,17 +250,23 @@ impl Edge {
 /// Reads the journal in order; answers the seals that are not settled, with the slices that they had.
 async fn replay(
     log: &SegmentLog,
-    shards: u16,
-) -> Result<(Ledger, BTreeMap<Index, Sealed>), EdgeError> {
-    let mut ledger = Ledger::new(shards);
+    ledger: &mut Ledger,
+    dedup: &Dedup,
+) -> Result<BTreeMap<Index, Sealed>, EdgeError> {
     let mut unsettled = BTreeMap::new();
     let mut reader = log.read_from(log.first_index());
     while let Some((at, bytes)) = reader.next().await? {
-        let record = Record::decode(&bytes).map_err(|error| EdgeError::Record { at, error })?;
-        if let Some(sealed) = ledger.take_in(at, record) {
+        let unreadable = |error| EdgeError::Record { at, error };
+        let record = Record::decode(&bytes).map_err(unreadable)?;
+        if let Record::Request(request) = &record {
+            let RequestHead { fingerprint, uptime, answer, .. } = request.head;
+            dedup.remember(Remembered { fingerprint, uptime, answer });
+        }
+        if let Some(sealed) = ledger.take_in(at, record).map_err(unreadable)? {
             unsettled.insert(at, sealed);
         }
         unsettled.retain(|seal, _| ledger.is_unsettled(*seal));
     }
-    Ok((ledger, unsettled))
+    ledger.forget_definitions();
+    Ok(unsettled)
 }

@@ -6,13 +6,15 @@ use bytes::Bytes;
 use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tributary_proto::SourceId;
-use tributary_spanmetrics::{Config, Content, Encoding, FoldError, Labels, Tenant, fold};
+use tributary_spanmetrics::{Config, Content, Encoding, Labels, Partial, Tenant, WalkError};
 use tributary_store::log::MAX_RECORD_BYTES;
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::clock::Clock;
+use crate::dedup::{Dedup, Fingerprint, Registered, Registration, RunningTime, Uptime};
 use crate::metrics::EdgeMetrics;
-use crate::record::{Record, Request};
+use crate::record::{Record, RequestHead};
+use crate::walkers::Walkers;
 
 /// A trace request, decompressed.
 #[derive(Clone, Debug)]
@@ -39,11 +41,11 @@ pub struct Sample {
     pub value: f64,
 }
 
-impl From<FoldError> for Refusal {
-    fn from(error: FoldError) -> Self {
+impl From<WalkError> for Refusal {
+    fn from(error: WalkError) -> Self {
         match error {
-            FoldError::BadSpans(_) => Refusal::BadData(error.to_string()),
-            FoldError::TooMany { .. } => Refusal::TooLarge(error.to_string()),
+            WalkError::BadSpans(_) => Refusal::BadData(error.to_string()),
+            WalkError::TooMany { .. } => Refusal::TooLarge(error.to_string()),
         }
     }
 }
@@ -74,8 +76,12 @@ pub struct EdgeHandle {
     pub(crate) source: SourceId,
     pub(crate) config: Arc<Config>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) running: RunningTime,
     pub(crate) metrics: Arc<EdgeMetrics>,
-    pub(crate) commands: mpsc::Sender<Command>,
+    pub(crate) walkers: Arc<Walkers>,
+    pub(crate) dedup: Dedup,
+    /// Holds what `room` has permits for.
+    pub(crate) commands: mpsc::UnboundedSender<Command>,
     pub(crate) room: Arc<Semaphore>,
     pub(crate) queue_bytes: usize,
 }
@@ -83,38 +89,52 @@ pub struct EdgeHandle {
 /// What a request adds to the edge's counters, once it counts.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Counts {
-    pub(crate) requests: u64,
     /// Spans with a text that was cut to the limit.
     pub(crate) shortened: u64,
+    /// Spans that went into an overflow group.
+    pub(crate) overflowed: u64,
     pub(crate) answer: TraceAnswer,
 }
 
 /// A record that waits for the journal.
 pub(crate) struct Command {
-    pub(crate) encoded: Bytes,
-    pub(crate) content: Content,
-    pub(crate) counts: Counts,
+    pub(crate) record: Bytes,
+    pub(crate) cargo: Cargo,
     pub(crate) answer: oneshot::Sender<Result<(), Refusal>>,
     pub(crate) _room: OwnedSemaphorePermit,
 }
+
+pub(crate) enum Cargo {
+    Request(Box<Waiting>),
+    Samples(Content),
+}
+
+/// A request behind its record.
+pub(crate) struct Waiting {
+    pub(crate) partial: Partial,
+    pub(crate) counts: Counts,
+    pub(crate) uptime: Uptime,
+    pub(crate) registered: Registered,
+}
+
+/// What a command takes beside its record: a queue full of small ones is bounded too.
+const COMMAND_BYTES: usize = 512;
 
 impl EdgeHandle {
     pub fn metrics(&self) -> &Arc<EdgeMetrics> {
         &self.metrics
     }
 
-    /// Once the request waits for the journal it runs to its end, though the caller may hang up.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Once it has begun, a request runs to its end, though the caller may hang up: nothing is awaited
+    /// between its registration and the journal's queue.
     pub async fn ingest(&self, request: TraceRequest) -> Result<TraceAnswer, Refusal> {
         let answer = self.try_ingest(request).await;
-        match &answer {
-            // Counted where it was made durable.
-            Ok(_) => {}
-            Err(Refusal::TooLarge(_)) => self.metrics.refused_too_large.add(1),
-            Err(Refusal::BadData(_)) => self.metrics.refused_bad_data.add(1),
-            Err(Refusal::Overload { .. } | Refusal::Stopping) => {
-                self.metrics.refused_overload.add(1);
-            }
-            Err(Refusal::Journal(_)) => self.metrics.refused_journal.add(1),
+        if let Err(refusal) = &answer {
+            self.metrics.count_refusal(refusal);
         }
         answer
     }
@@ -133,77 +153,119 @@ impl EdgeHandle {
         for sample in samples {
             of_tenant.sample(tenant, sample.labels, sample.time_ms, sample.value);
         }
-        let record = self.request(None, TraceAnswer::default(), self.clock.now_ns(), content);
-        self.journal(record, Counts::default()).await
+        let record = Record::Samples { source: self.source, content };
+        let encoded = record.encode().into();
+        let Record::Samples { content, .. } = record else { unreachable!("made above") };
+        let answered = self.send(encoded, Cargo::Samples(content))?;
+        answered.await.map_err(|_| Refusal::Stopping)?
     }
 
     async fn try_ingest(&self, request: TraceRequest) -> Result<TraceAnswer, Refusal> {
-        let TraceRequest { tenant, encoding, body } = request;
-        let arrival_ns = self.clock.now_ns();
-        let folded = fold(&body, encoding, &tenant, &self.config, arrival_ns)?;
-        let answer =
-            TraceAnswer { accepted: folded.accepted, late: folded.late, future: folded.future };
-        let counts = Counts { requests: 1, shortened: folded.shortened, answer };
-        if answer.accepted == 0 {
-            self.metrics.count(&counts);
-            return Ok(answer);
+        let uptime = self.running.now();
+        let fingerprint = fingerprint(&request.tenant, &request.body);
+        match self.dedup.register(fingerprint, uptime) {
+            Registration::Known(answer) => {
+                self.metrics.requests_duplicate.add(1);
+                Ok(answer)
+            }
+            Registration::InFlight(first) => {
+                let answer = first.await.map_err(|_| Refusal::Stopping)??;
+                self.metrics.requests_duplicate.add(1);
+                Ok(answer)
+            }
+            Registration::New(registered) => {
+                let (answer, answered) = self.begin(request, fingerprint, uptime, registered)?;
+                if let Some(answered) = answered {
+                    answered.await.map_err(|_| Refusal::Stopping)??;
+                }
+                Ok(answer)
+            }
         }
-        let fingerprint = Some(fingerprint(&tenant, &body));
-        drop(body);
-        let record = self.request(fingerprint, answer, arrival_ns, folded.content);
-        self.journal(record, counts).await?;
-        Ok(answer)
     }
 
-    fn request(
+    /// Up to the journal's queue. A request without spans has nothing to remember.
+    fn begin(
         &self,
-        fingerprint: Option<u128>,
-        answer: TraceAnswer,
-        arrival_ns: u64,
-        content: Content,
-    ) -> Request {
-        Request {
+        request: TraceRequest,
+        fingerprint: Fingerprint,
+        uptime: Uptime,
+        registered: Registered,
+    ) -> Result<(TraceAnswer, Option<Answered>), Refusal> {
+        let TraceRequest { tenant, encoding, body } = request;
+        let arrival_ns = self.clock.now_ns();
+        let begun = self.check_room().and_then(|()| {
+            let walked = self.walkers.take().walk(&body, encoding, &tenant, arrival_ns)?;
+            drop(body);
+            let answer =
+                TraceAnswer { accepted: walked.accepted, late: walked.late, future: walked.future };
+            Ok((walked, answer))
+        });
+        let (walked, answer) = match begun {
+            Ok(begun) => begun,
+            Err(refusal) => {
+                registered.refuse(refusal.clone());
+                return Err(refusal);
+            }
+        };
+        if answer == TraceAnswer::default() {
+            drop(registered);
+            self.metrics.requests_accepted.add(1);
+            return Ok((answer, None));
+        }
+        let counts = Counts { shortened: walked.shortened, overflowed: walked.overflowed, answer };
+        let head = RequestHead {
             source: self.source,
+            tenant,
             fingerprint,
             config: self.config.version,
             arrival_ns,
-            accepted: answer.accepted,
-            late: answer.late,
-            future: answer.future,
-            content,
+            uptime,
+            answer,
+        };
+        let record = head.record(&walked.partial);
+        let waiting = Waiting { partial: walked.partial, counts, uptime, registered };
+        Ok((answer, Some(self.send(record, Cargo::Request(Box::new(waiting)))?)))
+    }
+
+    fn check_room(&self) -> Result<(), Refusal> {
+        match self.room.available_permits() {
+            0 => Err(Refusal::Overload { waiting_bytes: self.queue_bytes }),
+            _ => Ok(()),
         }
     }
 
-    async fn journal(&self, request: Request, counts: Counts) -> Result<(), Refusal> {
-        let record = Record::Request(request);
-        let encoded = Bytes::from(record.encode());
-        if encoded.len() > MAX_RECORD_BYTES {
-            let bytes = encoded.len();
+    fn send(&self, record: Bytes, cargo: Cargo) -> Result<Answered, Refusal> {
+        if record.len() > MAX_RECORD_BYTES {
+            let bytes = record.len();
             return Err(Refusal::TooLarge(format!(
                 "the request comes to a record of {bytes} bytes, at most {MAX_RECORD_BYTES} are \
                  taken: send it in parts"
             )));
         }
-        let Record::Request(Request { content, .. }) = record else {
-            unreachable!("made above as a request")
+        let held = match &cargo {
+            Cargo::Request(waiting) => waiting.partial.bytes(),
+            // A sample's text stands twice: here and in its record.
+            Cargo::Samples(_) => record.len(),
         };
-        let bytes = encoded.len().min(self.queue_bytes) as u32;
+        let bytes = (COMMAND_BYTES + record.len() + held).min(self.queue_bytes) as u32;
         let full = |_| Refusal::Overload {
             waiting_bytes: self.queue_bytes - self.room.available_permits(),
         };
         let _room = self.room.clone().try_acquire_many_owned(bytes).map_err(full)?;
         let (answer, answered) = oneshot::channel();
-        let command = Command { encoded, content, counts, answer, _room };
-        self.commands.send(command).await.map_err(|_| Refusal::Stopping)?;
-        answered.await.map_err(|_| Refusal::Stopping)?
+        let command = Command { record, cargo, answer, _room };
+        self.commands.send(command).map_err(|_| Refusal::Stopping)?;
+        Ok(answered)
     }
 }
 
-fn fingerprint(tenant: &Tenant, body: &[u8]) -> u128 {
+type Answered = oneshot::Receiver<Result<(), Refusal>>;
+
+fn fingerprint(tenant: &Tenant, body: &[u8]) -> Fingerprint {
     let mut hash = Xxh3::new();
     hash.update(tenant.as_str().as_bytes());
     // No tenant's name holds a zero byte, so no two pairs run together alike.
     hash.update(&[0]);
     hash.update(body);
-    hash.digest128()
+    Fingerprint(hash.digest128())
 }

@@ -3,20 +3,29 @@
 //! The same steps run live and at replay, so a restart derives the same slices under the same names. No
 //! IO, no clock.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use tributary_proto::{Digest, Seq, ShardId, Slice, SourceId};
-use tributary_spanmetrics::Content;
+use tributary_spanmetrics::codec::{DecodeError, Reader, Writer};
+use tributary_spanmetrics::{
+    Content, Gathered, GroupNumber, Groups, Layout, LayoutId, Partial, Slot, Totals, WindowEnd,
+};
 use tributary_store::log::Index;
+use xxhash_rust::xxh3::xxh3_128;
 
-use crate::record::{Numbers, Record, Scope, Seal};
+use crate::record::{Define, Defined, Numbers, Record, Request, Scope, Seal};
 use crate::windows::OpenWindows;
 
 #[derive(Debug)]
 pub(crate) struct Ledger {
     shards: u16,
+    groups: Arc<Groups>,
+    layouts: BTreeMap<LayoutId, Layout>,
     sources: BTreeMap<SourceId, Source>,
+    /// What a replay has read of the numbers that a source's requests name.
+    defined: HashMap<(SourceId, GroupNumber), Slot>,
     /// Seals whose slices are not all answered, by their place in the journal.
     unsettled: BTreeMap<Index, Unsettled>,
     /// Seals taken in so far.
@@ -27,6 +36,7 @@ pub(crate) struct Ledger {
 struct Source {
     open: OpenWindows,
     numbers: Numbers,
+    totals: Totals,
 }
 
 #[derive(Debug)]
@@ -45,18 +55,36 @@ pub(crate) struct Sealed {
 }
 
 impl Ledger {
-    pub(crate) fn new(shards: u16) -> Self {
-        Ledger { shards, sources: BTreeMap::new(), unsettled: BTreeMap::new(), seals: 0 }
+    pub(crate) fn new(shards: u16, groups: Arc<Groups>) -> Self {
+        Ledger {
+            shards,
+            groups,
+            layouts: BTreeMap::new(),
+            sources: BTreeMap::new(),
+            defined: HashMap::new(),
+            unsettled: BTreeMap::new(),
+            seals: 0,
+        }
     }
 
-    /// Takes in the record at `at`; a seal answers its slices.
-    pub(crate) fn take_in(&mut self, at: Index, record: Record) -> Option<Sealed> {
+    /// Takes in the record at `at`; a seal answers its slices. An error is of a request that names what
+    /// no record before it defines.
+    pub(crate) fn take_in(
+        &mut self,
+        at: Index,
+        record: Record,
+    ) -> Result<Option<Sealed>, DecodeError> {
         match record {
             Record::Boot { source } => {
                 self.source(source);
             }
-            Record::Request(request) => self.merge(at, request.source, request.content),
-            Record::Seal(seal) => return Some(self.seal(at, &seal)),
+            Record::Define(define) => self.define(define),
+            Record::Request(request) => {
+                let partial = self.partial(&request)?;
+                self.merge(at, request.head.source, &partial);
+            }
+            Record::Samples { source, content } => self.merge_samples(at, source, content),
+            Record::Seal(seal) => return Ok(Some(self.seal(at, &seal))),
             Record::Settled { seal, sources } => {
                 self.unsettled.remove(&seal);
                 for (source, numbers) in sources {
@@ -67,7 +95,17 @@ impl Ledger {
                 self.sources.remove(&source);
             }
         }
-        None
+        Ok(None)
+    }
+
+    /// A replay is over: from here on requests come with their slots.
+    pub(crate) fn forget_definitions(&mut self) {
+        self.defined = HashMap::new();
+    }
+
+    /// A layout that requests will have.
+    pub(crate) fn know(&mut self, layout: &Layout) {
+        self.layouts.entry(layout.id()).or_insert_with(|| layout.clone());
     }
 
     /// The record that would seal a source, if there is anything to take.
@@ -137,8 +175,68 @@ impl Ledger {
         numbers.and_then(|numbers| numbers.get(usize::from(shard.0))).copied().unwrap_or_default()
     }
 
-    pub(crate) fn merge(&mut self, at: Index, source: SourceId, content: Content) {
-        self.source(source).open.merge(at, content);
+    pub(crate) fn merge(&mut self, at: Index, source: SourceId, partial: &Partial) {
+        self.source(source);
+        let layout = self.layouts.get(&partial.layout).expect("known before its first request");
+        let known = self.sources.get_mut(&source).expect("made above");
+        known.open.merge(at, layout, partial);
+    }
+
+    pub(crate) fn merge_samples(&mut self, at: Index, source: SourceId, samples: Content) {
+        self.source(source).open.merge_samples(at, samples);
+    }
+
+    /// What a source's groups got since its process started: what is sealed, and what is open.
+    pub(crate) fn totals(&self, source: SourceId) -> Option<(&Totals, &Gathered)> {
+        self.sources.get(&source).map(|known| (&known.totals, known.open.gathered()))
+    }
+
+    pub(crate) fn layouts(&self) -> &BTreeMap<LayoutId, Layout> {
+        &self.layouts
+    }
+
+    /// Bytes that open windows and totals hold.
+    pub(crate) fn bytes(&self) -> usize {
+        let of = |known: &Source| known.open.gathered().bytes() + known.totals.bytes();
+        self.sources.values().map(of).sum()
+    }
+
+    /// Lets go of the groups that have had nothing since `before`; answers how many.
+    pub(crate) fn retire(&mut self, before: WindowEnd) -> usize {
+        let mut used = BTreeSet::new();
+        for known in self.sources.values_mut() {
+            used.extend(known.open.gathered().slots());
+            known.totals.forget_before(before, |slot| used.contains(&slot));
+        }
+        let sources = &self.sources;
+        self.groups.retire(|slot| {
+            used.contains(&slot) || sources.values().any(|known| known.totals.has(slot))
+        })
+    }
+
+    fn define(&mut self, define: Define) {
+        let Define { source, layouts, groups } = define;
+        layouts.iter().for_each(|layout| self.know(layout));
+        for Defined { number, tenant, group } in groups {
+            let mut w = Writer::new();
+            group.encode(&mut w);
+            let encoded = w.into_bytes();
+            let wanted = [(group.id(&tenant), &encoded[..])];
+            let defined = &mut self.defined;
+            self.groups.intern_all(&tenant, wanted.into_iter(), |_, interned| {
+                defined.insert((source, number), interned.slot);
+            });
+        }
+    }
+
+    fn partial(&self, request: &Request) -> Result<Partial, DecodeError> {
+        let mut r = Reader::new(&request.partial);
+        let buckets = |layout| self.layouts.get(&layout).map(Layout::buckets);
+        let source = request.head.source;
+        let slot = |number| self.defined.get(&(source, number)).copied();
+        let partial = Partial::decode(&mut r, buckets, slot)?;
+        r.finish()?;
+        Ok(partial)
     }
 
     fn seal(&mut self, at: Index, seal: &Seal) -> Sealed {
@@ -147,22 +245,21 @@ impl Ledger {
         let Some(taken) = known.open.take(seal.scope, seal.sealed_to_ms) else {
             return Sealed::default();
         };
-        let shards = self.shards;
+        let payloads = taken.gathered.slices(taken.samples, self.shards, &self.groups);
         let known = self.source(seal.source);
-        let slices: Vec<_> = taken
-            .content
-            .by_shard(shards)
+        known.totals.add(&taken.gathered, WindowEnd(seal.sealed_to_ms));
+        let slices: Vec<_> = payloads
             .into_iter()
-            .map(|(shard, content)| {
+            .map(|(shard, payload)| {
                 let number = &mut known.numbers[usize::from(shard)];
                 *number = number.next();
                 Slice {
                     source: seal.source,
                     shard: ShardId(shard),
                     seq: *number,
-                    digest: Digest(content.digest()),
+                    digest: Digest(xxh3_128(&payload)),
                     sealed_to_ms: seal.sealed_to_ms,
-                    payload: Bytes::from(content.encode()),
+                    payload: Bytes::from(payload),
                 }
             })
             .collect();

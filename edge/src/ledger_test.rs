@@ -4,12 +4,12 @@
 use std::fmt::Write;
 
 use tributary_proto::{BootId, EdgeId};
-use tributary_spanmetrics::{
-    ConfigVersion, Delta, Group, GroupContent, Labels, Layout, Tenant, WindowEnd,
-};
+use tributary_spanmetrics::{ConfigVersion, Group, Labels, Tenant};
 
 use super::*;
-use crate::record::Request;
+use crate::dedup::{Fingerprint, Uptime};
+use crate::ingest::TraceAnswer;
+use crate::record::RequestHead;
 
 const SHARDS: u16 = 4;
 const ENDED: Scope = Scope::Ended { ahead_ms: 30_000 };
@@ -28,34 +28,69 @@ fn source(boot: u8) -> SourceId {
     SourceId { edge: EdgeId([7; 16]), boot: BootId([boot; 8]) }
 }
 
-/// One span of 3 ms for each service, in the window that ends at the second.
-fn content(spans: &[(&str, i64)]) -> Content {
-    let (tenant, layout) = (Tenant::default(), Layout::default());
-    let mut content = Content::default();
-    for (service, end_s) in spans {
-        let group = Group {
+const SERVICES: [&str; 4] = ["cart", "pay", "mail", "search"];
+
+/// Stands in every segment, and here before every journal.
+fn define(boot: u8) -> Record {
+    let groups = SERVICES.iter().zip(0..).map(|(service, number)| Defined {
+        number: GroupNumber(number),
+        tenant: Tenant::default(),
+        group: Group {
             service: (*service).into(),
             span_name: "GET /".into(),
             kind: Default::default(),
             status: Default::default(),
             dimensions: Labels::default(),
             external: Labels::default(),
-        };
-        let of_layout = content.tenant(&tenant).layout(layout.id(), &layout);
-        let empty = GroupContent { group: group.clone(), windows: BTreeMap::new() };
-        let of_group = of_layout.groups.entry(group.id(&tenant)).or_insert(empty);
-        let delta = of_group.windows.entry(WindowEnd(end_s * 1000));
-        delta.or_insert_with(|| Delta::empty(&layout)).observe(&layout, 3_000_000);
+        },
+    });
+    let (layouts, groups) = (vec![Layout::default()], groups.collect());
+    Record::Define(Define { source: source(boot), layouts, groups })
+}
+
+/// One span of 3 ms for each service, in the window that ends at the second.
+fn partial(spans: &[(&str, i64)]) -> Partial {
+    let layout = Layout::default();
+    let mut partial = Partial::new(layout.id());
+    for (service, end_s) in spans {
+        let end = WindowEnd(end_s * 1000);
+        let known = partial.windows.iter().position(|known| *known == end);
+        let window = known.map_or_else(|| partial.add_window(end), |known| known as u32);
+        let number = SERVICES.iter().position(|known| known == service).expect("one of them");
+        let number = GroupNumber(number as u32);
+        partial.add_cell(Slot(u32::MAX), number, window, layout.bucket(3_000_000), 3000);
     }
-    content
+    partial
+}
+
+fn request(boot: u8, spans: &[(&str, i64)]) -> Record {
+    let answer = TraceAnswer { accepted: spans.len() as u64, late: 0, future: 0 };
+    let head = RequestHead {
+        source: source(boot),
+        tenant: Tenant::default(),
+        fingerprint: Fingerprint(1),
+        config: ConfigVersion(1),
+        arrival_ns: 1,
+        uptime: Uptime(1),
+        answer,
+    };
+    Record::decode(&head.record(&partial(spans))).expect("its own")
+}
+
+fn ledger() -> Ledger {
+    Ledger::new(SHARDS, Arc::new(Groups::new(10, Labels::default())))
 }
 
 impl Life {
     fn new() -> Self {
+        let mut ledger = ledger();
+        for boot in 1..=3 {
+            ledger.take_in(Index(0), define(boot)).expect("it names nothing");
+        }
         Life {
             journal: BTreeMap::new(),
             next: 1,
-            ledger: Ledger::new(SHARDS),
+            ledger,
             unsettled: BTreeMap::new(),
             script: String::new(),
         }
@@ -67,17 +102,7 @@ impl Life {
     }
 
     fn request(&mut self, boot: u8, spans: &[(&str, i64)]) {
-        let request = Request {
-            source: source(boot),
-            fingerprint: None,
-            config: ConfigVersion(1),
-            arrival_ns: 1,
-            accepted: spans.len() as u64,
-            late: 0,
-            future: 0,
-            content: content(spans),
-        };
-        let at = self.append(Record::Request(request));
+        let at = self.append(request(boot, spans));
         let spans: Vec<_> = spans.iter().map(|(service, end)| format!("{service}@{end}")).collect();
         self.note(at, &format!("request {boot}: {}", spans.join(" ")));
     }
@@ -121,7 +146,7 @@ impl Life {
         let at = Index(self.next);
         self.next += 1;
         self.journal.insert(at, record.clone());
-        if let Some(sealed) = self.ledger.take_in(at, record) {
+        if let Some(sealed) = self.ledger.take_in(at, record).expect("all is defined") {
             self.unsettled.insert(at, sealed.slices);
         }
         self.unsettled.retain(|seal, _| self.ledger.is_unsettled(*seal));
@@ -136,7 +161,7 @@ impl Life {
     fn crash(&mut self) {
         let mut next = Life::new();
         for (at, record) in &self.journal {
-            let record = Record::decode(&record.encode()).expect("the journal can be read");
+            let record = Record::decode(&record.encode().into()).expect("the journal can be read");
             next.next = at.0;
             next.append(record);
         }
@@ -289,12 +314,27 @@ fn an_answer_to_a_seal_that_is_settled_is_nobodys_last() {
 
 #[test]
 fn a_seal_that_finds_nothing_has_no_slices_and_is_not_waited_for() {
-    let mut ledger = Ledger::new(SHARDS);
+    let mut ledger = ledger();
     let numbers = vec![Seq(4), Seq(3), Seq(2), Seq(1)];
     let seal =
         Seal { source: source(1), scope: Scope::Whole, sealed_to_ms: 0, numbers: numbers.clone() };
-    let sealed = ledger.take_in(Index(9), Record::Seal(seal)).expect("a seal answers");
+    let sealed = ledger.take_in(Index(9), Record::Seal(seal)).expect("it names nothing");
+    let sealed = sealed.expect("a seal answers");
     assert_eq!((sealed.slices.len(), ledger.unsettled(), ledger.backlog()), (0, 0, 0));
     let last: Vec<_> = (0..SHARDS).map(|shard| ledger.last(source(1), ShardId(shard))).collect();
     assert_eq!(last, numbers, "its numbers stand all the same");
+}
+
+#[test]
+fn a_request_that_names_what_nothing_defines_is_told_and_changes_nothing() {
+    let mut ledger = ledger();
+    ledger.take_in(Index(1), Record::Boot { source: source(1) }).expect("it names nothing");
+    let unreadable = ledger.take_in(Index(2), request(1, &[("cart", 10)]));
+    assert_eq!(unreadable.unwrap_err(), DecodeError::Bad("layout: not defined before"));
+    assert!(ledger.is_drained(source(1)));
+    // Another source's definitions are not this one's.
+    ledger.take_in(Index(3), define(2)).expect("it names nothing");
+    let unreadable = ledger.take_in(Index(4), request(1, &[("cart", 10)]));
+    assert_eq!(unreadable.unwrap_err(), DecodeError::Bad("group: not defined before"));
+    ledger.take_in(Index(5), request(2, &[("cart", 10)])).expect("defined");
 }

@@ -1,7 +1,7 @@
 //! The edge: takes spans, keeps what they add in its journal, seals windows, ships slices.
 //!
 //! ```text
-//! receivers ─▶ ingest: fold ─▶ ┌ sequencer, the one owner of the journal ┐ ─▶ lanes, one a shard
+//! receivers ─▶ ingest: walk ─▶ ┌ sequencer, the one owner of the journal ┐ ─▶ lanes, one a shard
 //!                  ◀── answer ─┤ append ▸ sync ▸ merge ▸ answer           │        │ offer
 //!                              │ window end + grace: seal ▸ sync ▸ take   │ ◀──────┘ answered
 //!                              └ all slices answered: settle ▸ trim       ┘
@@ -13,13 +13,14 @@
 //!
 //! - [`Edge`] opens the journal and runs; [`EdgeHandle`] is what receivers hold.
 //! - [`Shards`] is the seam to the core.
-//! - `windows` and `ledger` are the cores without IO.
+//! - `windows`, `ledger` and `dedup` are the cores without IO.
 //! - `receivers` (a feature) speaks OTLP over gRPC and HTTP.
 //!
-//! Not here yet: the retry of a request is counted again, since fingerprints are kept but not looked
-//! up; an outbox that outlasts a long absence of the core.
+//! Not here yet: an outbox that outlasts a long absence of the core.
 
 mod clock;
+mod dedup;
+mod definitions;
 mod edge;
 mod identity;
 mod ingest;
@@ -31,6 +32,7 @@ pub mod receivers;
 mod record;
 mod sequencer;
 mod shards;
+mod walkers;
 mod windows;
 
 pub use clock::Clock;

@@ -2,15 +2,24 @@
 
 use tributary_proto::{Counter, Gauge, Metric};
 
-use crate::ingest::Counts;
+use crate::ingest::{Counts, Refusal};
 
 #[derive(Debug, Default)]
 pub struct EdgeMetrics {
     pub requests_accepted: Counter,
+    /// Acknowledged again and not counted again.
+    pub requests_duplicate: Counter,
     pub spans_accepted: Counter,
     pub spans_late: Counter,
     pub spans_future: Counter,
     pub spans_shortened: Counter,
+    pub spans_overflowed: Counter,
+    pub groups: Gauge,
+    pub groups_retired: Counter,
+    pub dedup_entries: Gauge,
+    pub dedup_bytes: Gauge,
+    pub dedup_evicted: Gauge,
+    pub fingerprint_records_damaged: Counter,
     /// Requests that were refused, by reason.
     pub refused_bad_data: Counter,
     pub refused_too_large: Counter,
@@ -37,11 +46,22 @@ pub struct EdgeMetrics {
 
 impl EdgeMetrics {
     pub(crate) fn count(&self, counts: &Counts) {
-        self.requests_accepted.add(counts.requests);
+        self.requests_accepted.add(1);
         self.spans_accepted.add(counts.answer.accepted);
         self.spans_late.add(counts.answer.late);
         self.spans_future.add(counts.answer.future);
         self.spans_shortened.add(counts.shortened);
+        self.spans_overflowed.add(counts.overflowed);
+    }
+
+    pub(crate) fn count_refusal(&self, refusal: &Refusal) {
+        let counter = match refusal {
+            Refusal::TooLarge(_) => &self.refused_too_large,
+            Refusal::BadData(_) => &self.refused_bad_data,
+            Refusal::Overload { .. } | Refusal::Stopping => &self.refused_overload,
+            Refusal::Journal(_) => &self.refused_journal,
+        };
+        counter.add(1);
     }
 
     pub fn collect(&self) -> Vec<Metric> {
@@ -57,13 +77,38 @@ impl EdgeMetrics {
         vec![
             self.requests_accepted
                 .metric("tributary_edge_requests_accepted_total", "Trace requests acknowledged."),
+            self.requests_duplicate.metric(
+                "tributary_edge_requests_duplicate_total",
+                "Trace requests that were acknowledged before: answered again, not counted again.",
+            ),
             self.spans_accepted.metric("tributary_edge_spans_accepted_total", "Spans counted."),
+            self.spans_overflowed.metric(
+                "tributary_edge_spans_overflowed_total",
+                "Spans counted in a tenant's overflow group, since there were too many groups.",
+            ),
+            self.groups.metric("tributary_edge_groups", "Groups that the edge knows."),
+            self.groups_retired.metric(
+                "tributary_edge_groups_retired_total",
+                "Groups forgotten, since they had nothing for a while.",
+            ),
+            self.dedup_entries
+                .metric("tributary_edge_dedup_requests", "Requests remembered for a repeat."),
+            self.dedup_bytes
+                .metric("tributary_edge_dedup_bytes", "Memory that remembered requests take."),
+            self.dedup_evicted.metric(
+                "tributary_edge_dedup_evicted_early",
+                "Requests forgotten before their window was over, since there were too many.",
+            ),
             self.spans_shortened.metric(
                 "tributary_edge_spans_shortened_total",
                 "Spans counted with a service, name or dimension that was cut to 1 KiB.",
             ),
             self.spans_late.labelled(DROPPED, DROPPED_HELP, &[("reason", "late")]),
             self.spans_future.labelled(DROPPED, DROPPED_HELP, &[("reason", "future")]),
+            self.fingerprint_records_damaged.metric(
+                "tributary_edge_fingerprint_records_damaged_total",
+                "Records of remembered requests found damaged at the start: their repeats count again.",
+            ),
             refused(&self.refused_bad_data, "bad_data"),
             refused(&self.refused_too_large, "too_large"),
             refused(&self.refused_content_type, "content_type"),

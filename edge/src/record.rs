@@ -1,16 +1,20 @@
 //! The journal's records: all that an edge has to remember, in the order in which it happened.
 //!
 //! ```text
-//! Boot(N)  Request …  Request  Seal  Request  Settled(seal, table)  …   crash
-//! Boot(M)  Seal(N, whole)  Request(M) …  Settled  Closed(N)  …
+//! Boot(N)  Define  Request …  Request  Seal  Define  Request  Settled(seal, table)  …   crash
+//! Boot(M)  Seal(N, whole)  Define  Request(M) …  Settled  Closed(N)  …
 //! ```
 //!
-//! A seal takes from the requests before it, in journal order, so where it stands says what it holds.
+//! A request names groups by number; what a number means stands before it in the same segment. A seal takes from the requests before it, in journal order, so where it stands says what it holds.
 
+use bytes::Bytes;
 use tributary_proto::{Seq, SourceId};
 use tributary_spanmetrics::codec::{DecodeError, Reader, Writer};
-use tributary_spanmetrics::{ConfigVersion, Content};
+use tributary_spanmetrics::{ConfigVersion, Content, Group, GroupNumber, Layout, Partial, Tenant};
 use tributary_store::log::Index;
+
+use crate::dedup::{Fingerprint, Uptime};
+use crate::ingest::TraceAnswer;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Record {
@@ -18,7 +22,13 @@ pub(crate) enum Record {
     Boot {
         source: SourceId,
     },
+    Define(Define),
     Request(Request),
+    /// The node's own samples, which are counted by nobody.
+    Samples {
+        source: SourceId,
+        content: Content,
+    },
     Seal(Seal),
     /// Every slice of a seal is durable in its shard. Restates the sources, so that the records before
     /// may go.
@@ -32,19 +42,40 @@ pub(crate) enum Record {
     },
 }
 
+/// What a source's requests name from here on, in this segment: each stands alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Define {
+    pub(crate) source: SourceId,
+    pub(crate) layouts: Vec<Layout>,
+    pub(crate) groups: Vec<Defined>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Defined {
+    pub(crate) number: GroupNumber,
+    pub(crate) tenant: Tenant,
+    pub(crate) group: Group,
+}
+
 /// What a request added, and what it was answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Request {
+    pub(crate) head: RequestHead,
+    /// Encoded: it names groups and a layout that stand in records before it.
+    pub(crate) partial: Bytes,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RequestHead {
     pub(crate) source: SourceId,
-    /// Of tenant and body after decompression: by it a retry will be known. The node's own samples have
-    /// none.
-    pub(crate) fingerprint: Option<u128>,
+    pub(crate) tenant: Tenant,
+    /// Of tenant and body after decompression: by it a retry is known.
+    pub(crate) fingerprint: Fingerprint,
     pub(crate) config: ConfigVersion,
     pub(crate) arrival_ns: u64,
-    pub(crate) accepted: u64,
-    pub(crate) late: u64,
-    pub(crate) future: u64,
-    pub(crate) content: Content,
+    /// The edge's own time, by which the fingerprint ages.
+    pub(crate) uptime: Uptime,
+    pub(crate) answer: TraceAnswer,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,6 +106,8 @@ const REQUEST: u8 = 2;
 const SEAL: u8 = 3;
 const SETTLED: u8 = 4;
 const CLOSED: u8 = 5;
+const DEFINE: u8 = 6;
+const SAMPLES: u8 = 7;
 
 impl Record {
     pub(crate) fn encode(&self) -> Vec<u8> {
@@ -85,9 +118,19 @@ impl Record {
                 w.u8(BOOT);
                 w.fixed(source.to_bytes());
             }
+            Record::Define(define) => {
+                w.u8(DEFINE);
+                define.encode(&mut w);
+            }
             Record::Request(request) => {
                 w.u8(REQUEST);
-                request.encode(&mut w);
+                request.head.encode(&mut w);
+                w.raw(&request.partial);
+            }
+            Record::Samples { source, content } => {
+                w.u8(SAMPLES);
+                w.fixed(source.to_bytes());
+                w.bytes(&content.encode());
             }
             Record::Seal(seal) => {
                 w.u8(SEAL);
@@ -110,7 +153,7 @@ impl Record {
         w.into_bytes()
     }
 
-    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+    pub(crate) fn decode(bytes: &Bytes) -> Result<Self, DecodeError> {
         let mut r = Reader::new(bytes);
         match r.u8()? {
             RECORD_V1 => {}
@@ -118,7 +161,16 @@ impl Record {
         }
         let record = match r.u8()? {
             BOOT => Record::Boot { source: source(&mut r)? },
-            REQUEST => Record::Request(Request::decode(&mut r)?),
+            DEFINE => Record::Define(Define::decode(&mut r)?),
+            REQUEST => {
+                let head = RequestHead::decode(&mut r)?;
+                let partial = bytes.slice(bytes.len() - r.left()..);
+                return Ok(Record::Request(Request { head, partial }));
+            }
+            SAMPLES => {
+                let source = source(&mut r)?;
+                Record::Samples { source, content: Content::decode(r.bytes()?)? }
+            }
             SEAL => Record::Seal(Seal::decode(&mut r)?),
             SETTLED => {
                 let seal = Index(r.varint()?);
@@ -133,35 +185,66 @@ impl Record {
     }
 }
 
-impl Request {
+impl Define {
     fn encode(&self, w: &mut Writer) {
         w.fixed(self.source.to_bytes());
-        w.u8(self.fingerprint.is_some().into());
-        if let Some(fingerprint) = self.fingerprint {
-            w.fixed(fingerprint.to_le_bytes());
+        w.varint_u64(self.layouts.len() as u64);
+        self.layouts.iter().for_each(|layout| layout.encode(w));
+        w.varint_u64(self.groups.len() as u64);
+        for Defined { number, tenant, group } in &self.groups {
+            w.varint_u64(number.0.into());
+            w.str(tenant.as_str());
+            group.encode(w);
         }
-        w.varint(self.config.0);
-        w.varint(self.arrival_ns);
-        w.varint(self.accepted);
-        w.varint(self.late);
-        w.varint(self.future);
-        w.bytes(&self.content.encode());
     }
 
     fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Request {
+        let source = source(r)?;
+        let mut layouts = Vec::new();
+        for _ in 0..r.varint()? {
+            layouts.push(Layout::decode(r)?);
+        }
+        let mut groups = Vec::new();
+        for _ in 0..r.varint()? {
+            let number = u32::try_from(r.varint()?).map_err(|_| DecodeError::Bad("group"))?;
+            let tenant = Tenant::new(r.str()?).map_err(|_| DecodeError::Bad("tenant"))?;
+            groups.push(Defined { number: GroupNumber(number), tenant, group: Group::decode(r)? });
+        }
+        Ok(Define { source, layouts, groups })
+    }
+}
+
+impl RequestHead {
+    /// A request's record.
+    pub(crate) fn record(&self, partial: &Partial) -> Bytes {
+        let mut w = Writer::onto(Vec::with_capacity(128 + 8 * partial.cells.len()));
+        w.u8(RECORD_V1);
+        w.u8(REQUEST);
+        self.encode(&mut w);
+        partial.encode(&mut w);
+        w.into_bytes().into()
+    }
+
+    fn encode(&self, w: &mut Writer) {
+        w.fixed(self.source.to_bytes());
+        w.str(self.tenant.as_str());
+        w.fixed(self.fingerprint.0.to_le_bytes());
+        w.varint_u64(self.config.0);
+        w.varint_u64(self.arrival_ns);
+        w.varint_u64(self.uptime.0);
+        let TraceAnswer { accepted, late, future } = self.answer;
+        [accepted, late, future].into_iter().for_each(|spans| w.varint_u64(spans));
+    }
+
+    fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(RequestHead {
             source: source(r)?,
-            fingerprint: match r.u8()? {
-                0 => None,
-                1 => Some(u128::from_le_bytes(r.fixed()?)),
-                _ => return Err(DecodeError::Bad("fingerprint")),
-            },
+            tenant: Tenant::new(r.str()?).map_err(|_| DecodeError::Bad("tenant"))?,
+            fingerprint: Fingerprint(u128::from_le_bytes(r.fixed()?)),
             config: ConfigVersion(r.varint()?),
             arrival_ns: r.varint()?,
-            accepted: r.varint()?,
-            late: r.varint()?,
-            future: r.varint()?,
-            content: Content::decode(r.bytes()?)?,
+            uptime: Uptime(r.varint()?),
+            answer: TraceAnswer { accepted: r.varint()?, late: r.varint()?, future: r.varint()? },
         })
     }
 }
@@ -212,77 +295,79 @@ fn numbers(r: &mut Reader<'_>) -> Result<Numbers, DecodeError> {
 mod tests {
     use super::*;
     use tributary_proto::{BootId, EdgeId};
+    use tributary_spanmetrics::{Labels, LayoutId, Slot, SpanKind, StatusCode, WindowEnd};
 
-    #[test]
-    fn records_round_trip() {
+    fn records() -> [Record; 8] {
         let source = SourceId { edge: EdgeId([3; 16]), boot: BootId([4; 8]) };
         let numbers = vec![Seq(0), Seq(700)];
         let seal = |scope| Seal { source, scope, sealed_to_ms: -1, numbers: numbers.clone() };
-        let request = Request {
-            source,
-            fingerprint: Some(u128::MAX),
-            config: ConfigVersion(7),
-            arrival_ns: u64::MAX,
-            accepted: 1,
-            late: 2,
-            future: 3,
-            content: Content::default(),
+        let group = Group {
+            service: "shop".into(),
+            span_name: "pay".into(),
+            kind: SpanKind::Server,
+            status: StatusCode::Error,
+            dimensions: Labels::from_pairs([("zone", "b")]),
+            external: Labels::default(),
         };
-        for record in [
+        let groups = vec![Defined { number: GroupNumber(300), tenant: Tenant::default(), group }];
+        let layouts = vec![Layout::explicit(10_000, vec![5, 9]).expect("ascends")];
+        let head = RequestHead {
+            source,
+            tenant: Tenant::default(),
+            fingerprint: Fingerprint(0x0102),
+            config: ConfigVersion(7),
+            arrival_ns: 1_700_000_000_000_000_000,
+            uptime: Uptime(5000),
+            answer: TraceAnswer { accepted: 1, late: 2, future: 300 },
+        };
+        let mut partial = Partial::new(LayoutId(1));
+        let window = partial.add_window(WindowEnd(10_000));
+        partial.add_cell(Slot(0), GroupNumber(300), window, 2, 12);
+        let request = Record::decode(&head.record(&partial)).expect("its own");
+        let content = Content::default();
+        [
             Record::Boot { source },
-            Record::Request(request),
+            Record::Define(Define { source, layouts, groups }),
+            request,
+            Record::Samples { source, content },
             Record::Seal(seal(Scope::Ended { ahead_ms: 30_000 })),
             Record::Seal(seal(Scope::Whole)),
-            Record::Settled { seal: Index(5), sources: vec![(source, numbers.clone())] },
+            Record::Settled { seal: Index(500), sources: vec![(source, numbers.clone())] },
             Record::Closed { source },
-        ] {
-            assert_eq!(Record::decode(&record.encode()), Ok(record));
+        ]
+    }
+
+    #[test]
+    fn records_round_trip() {
+        for record in records() {
+            assert_eq!(Record::decode(&record.encode().into()), Ok(record));
         }
     }
 
     #[test]
     fn the_bytes_are_pinned() {
-        let source = SourceId { edge: EdgeId([3; 16]), boot: BootId([4; 8]) };
-        let numbers = vec![Seq(0), Seq(700)];
-        let seal = |scope| Seal { source, scope, sealed_to_ms: -1, numbers: numbers.clone() };
-        let request = |fingerprint| Request {
-            source,
-            fingerprint,
-            config: ConfigVersion(7),
-            arrival_ns: 1_700_000_000_000_000_000,
-            accepted: 1,
-            late: 2,
-            future: 300,
-            content: Content::default(),
-        };
-        let records = [
-            Record::Boot { source },
-            Record::Request(request(Some(0x0102))),
-            Record::Request(request(None)),
-            Record::Seal(seal(Scope::Ended { ahead_ms: 30_000 })),
-            Record::Seal(seal(Scope::Whole)),
-            Record::Settled { seal: Index(500), sources: vec![(source, numbers.clone())] },
-            Record::Closed { source },
-        ];
         let hex = |record: &Record| -> String {
             record.encode().iter().map(|byte| format!("{byte:02x}")).collect()
         };
         // The source's own bytes, for the sake of the reader.
         let named = format!("{}{}", "03".repeat(16), "04".repeat(8));
-        let written = records.each_ref().map(|record| hex(record).replace(&named, " source "));
+        let written = records().each_ref().map(|record| hex(record).replace(&named, " source "));
         assert_eq!(written, PINNED);
     }
 
     #[test]
     fn an_unknown_record_is_refused() {
-        assert_eq!(Record::decode(&[2, 1]), Err(DecodeError::UnknownVersion(2)));
-        assert_eq!(Record::decode(&[1, 99]), Err(DecodeError::Bad("record kind")));
+        let read = |bytes: &'static [u8]| Record::decode(&Bytes::from_static(bytes));
+        assert_eq!(read(&[2, 1]), Err(DecodeError::UnknownVersion(2)));
+        assert_eq!(read(&[1, 99]), Err(DecodeError::Bad("record kind")));
     }
 
-    const PINNED: [&str; 7] = [
+    const PINNED: [&str; 8] = [
         "0101 source ",
-        "0102 source 0102010000000000000000000000000000078080a8b1e39fe7cb170102ac02020100",
-        "0102 source 00078080a8b1e39fe7cb170102ac02020100",
+        "0106 source 0101904e02050401ac020764656661756c740473686f7003706179020201047a6f6e65016200",
+        "0102 source 0764656661756c7402010000000000000000000000000000078080a8b1e39fe7cb17882701\
+         02ac02010000000000000001a09c0101ac02040c",
+        "0107 source 020100",
         "0103 source 01e0d403010200bc05",
         "0103 source 02010200bc05",
         "0104f40301 source 0200bc05",

@@ -4,7 +4,7 @@
 //! All requests that wait become one batch and one sync; only then do they merge into the windows and
 //! are answered. A seal goes through the same journal, so what it takes is decided by where it stands.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,10 +13,13 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tracing::{info, warn};
 use tributary_proto::{Entry, ShardId, SourceId};
+use tributary_spanmetrics::{Groups, WindowEnd};
 use tributary_store::log::{Index, LogError, SegmentLog};
 
 use crate::clock::Clock;
-use crate::ingest::{Command, Refusal};
+use crate::dedup::{Dedup, FingerprintLog, Place};
+use crate::definitions::Definitions;
+use crate::ingest::{Cargo, Command, Refusal, Waiting};
 use crate::lane::{Cause, Report};
 use crate::ledger::{Ledger, Sealed};
 use crate::metrics::EdgeMetrics;
@@ -28,6 +31,10 @@ pub(crate) const BATCH_REQUESTS: usize = 1024;
 /// A shard remembers the digests of twice as many slices, so that none that is offered again after a
 /// crash is taken for a fork.
 const MAX_BACKLOG: u64 = 64;
+/// Fingerprints that are copied to their log at a time.
+const CARRIED: u64 = 64 << 10;
+/// How often groups that have had nothing for long are looked for.
+const RETIRE_EVERY_MS: i64 = 60_000;
 /// Windows that begin this many widths after the seal are not waited for.
 const AHEAD_WINDOWS: i64 = 3;
 
@@ -41,13 +48,25 @@ pub(crate) struct Sequencer {
     pub(crate) metrics: Arc<EdgeMetrics>,
     pub(crate) log: SegmentLog,
     pub(crate) ledger: Ledger,
+    pub(crate) groups: Arc<Groups>,
+    /// A group that has had nothing for so long is forgotten.
+    pub(crate) group_idle: Duration,
+    pub(crate) retired_at_ms: i64,
+    /// Of the requests of `current`.
+    pub(crate) definitions: Option<Definitions>,
+    pub(crate) dedup: Dedup,
+    pub(crate) fingerprints: FingerprintLog,
+    /// Up to where the fingerprints' log has what is remembered.
+    pub(crate) carried: Place,
+    /// Which requests stand before a segment of the journal.
+    pub(crate) segments: VecDeque<(Index, Place)>,
     pub(crate) lanes: Vec<mpsc::UnboundedSender<(Entry, Cause)>>,
     /// Entries under way by shard.
     pub(crate) under_way: Vec<usize>,
     /// What each shard was told of the source's windows.
     pub(crate) promised_ms: Vec<i64>,
     pub(crate) reports: mpsc::UnboundedReceiver<Report>,
-    pub(crate) commands: mpsc::Receiver<Command>,
+    pub(crate) commands: mpsc::UnboundedReceiver<Command>,
     pub(crate) sealed_to_ms: i64,
     /// Old sources that are being closed, with the shards that have not answered yet.
     pub(crate) closing: BTreeMap<SourceId, BTreeSet<ShardId>>,
@@ -114,29 +133,83 @@ impl Sequencer {
             return;
         }
         let commands = std::mem::take(waiting);
-        let records = commands.iter().map(|command| command.encoded.clone()).collect();
         let appended = if self.log.bytes() > self.journal_limit_bytes {
             let (bytes, limit) = (self.log.bytes(), self.journal_limit_bytes);
             Err(Refusal::Journal(format!("it holds {bytes} bytes of at most {limit}")))
         } else {
-            let appended = self.append(records).await;
+            let appended = self.append_commands(&commands).await;
             appended.map_err(|error| Refusal::Journal(error.to_string()))
         };
         match appended {
-            Ok(first) => {
-                for (at, command) in (first.0..).map(Index).zip(commands) {
-                    let source = self.current.expect("only an edge with a source takes requests");
-                    self.ledger.merge(at, source, command.content);
-                    self.metrics.count(&command.counts);
-                    // The caller may have hung up: the request counts all the same.
-                    let _ = command.answer.send(Ok(()));
-                }
-            }
+            Ok(first) => self.count(first, commands),
             Err(refusal) => {
                 for command in commands {
+                    if let Cargo::Request(waiting) = command.cargo {
+                        waiting.registered.refuse(refusal.clone());
+                    }
                     let _ = command.answer.send(Err(refusal.clone()));
                 }
             }
+        }
+    }
+
+    /// Appends the commands' records behind what they name; answers the first command's index.
+    async fn append_commands(&mut self, commands: &[Command]) -> Result<Index, LogError> {
+        self.enter_segment();
+        let requests = commands.iter().filter_map(|command| match &command.cargo {
+            Cargo::Request(waiting) => Some(&waiting.partial),
+            Cargo::Samples(_) => None,
+        });
+        let definitions =
+            self.definitions.as_mut().expect("only an edge with a source takes requests");
+        let defines = definitions.due(requests);
+        let before = defines.len() as u64;
+        let defines = defines.into_iter().map(|define| Record::Define(define).encode().into());
+        let records = defines.chain(commands.iter().map(|command| command.record.clone()));
+        let appended = self.append(records.collect()).await;
+        if appended.is_err() {
+            self.define_anew();
+        }
+        Ok(Index(appended?.0 + before))
+    }
+
+    /// Before each append: what it begins has to stand alone.
+    fn enter_segment(&mut self) {
+        let first = self.log.next_index();
+        let is_known = self.segments.back().is_some_and(|(known, _)| *known == first);
+        if self.log.begins_segment() && !is_known {
+            self.segments.push_back((first, self.dedup.end()));
+            self.define_anew();
+        }
+    }
+
+    fn define_anew(&mut self) {
+        if let Some(definitions) = &mut self.definitions {
+            definitions.begin_segment();
+        }
+    }
+
+    /// Merges what is on disk now, and answers it.
+    fn count(&mut self, first: Index, commands: Vec<Command>) {
+        let source = self.current.expect("only an edge with a source takes requests");
+        let generation = Some(self.groups.generation());
+        for (at, command) in (first.0..).map(Index).zip(commands) {
+            match command.cargo {
+                Cargo::Request(waiting) => {
+                    let Waiting { mut partial, counts, uptime, registered } = *waiting;
+                    if partial.generation != generation {
+                        for cell in &mut partial.cells {
+                            cell.slot = self.groups.revive(cell.slot);
+                        }
+                    }
+                    self.ledger.merge(at, source, &partial);
+                    self.metrics.count(&counts);
+                    registered.complete(uptime, counts.answer);
+                }
+                Cargo::Samples(content) => self.ledger.merge_samples(at, source, content),
+            }
+            // The caller may have hung up: the request counts all the same.
+            let _ = command.answer.send(Ok(()));
         }
     }
 
@@ -159,6 +232,8 @@ impl Sequencer {
         self.settle().await;
         self.trim().await;
         self.finish_old_sources().await;
+        self.retire_groups();
+        self.observe();
     }
 
     /// Seals what the scope says and sends the slices on their way, if there is anything.
@@ -174,7 +249,8 @@ impl Sequencer {
         let record = Record::Seal(seal);
         let at = self.append(vec![record.encode().into()]).await?;
         self.metrics.seals.add(1);
-        let sealed = self.ledger.take_in(at, record).expect("a seal has slices");
+        let sealed = self.ledger.take_in(at, record);
+        let sealed = sealed.ok().flatten().expect("a seal has slices and names no group");
         self.ship(at, sealed);
         Ok(())
     }
@@ -242,7 +318,7 @@ impl Sequencer {
             let record = self.ledger.settled(seal);
             match self.append(vec![record.encode().into()]).await {
                 Ok(at) => {
-                    self.ledger.take_in(at, record);
+                    self.note(at, record);
                     self.to_settle.remove(&seal);
                     self.settled_at = Some(at);
                     self.trim().await;
@@ -261,9 +337,50 @@ impl Sequencer {
     /// stays: it restates the sources.
     async fn trim(&mut self) {
         let Some(settled_at) = self.settled_at else { return };
-        if let Err(error) = self.log.trim(self.ledger.needs_from(settled_at)).await {
+        let needed = self.ledger.needs_from(settled_at);
+        if let Err(error) = self.trim_to(needed).await {
             warn!(%error, "the journal could not be trimmed; it is tried again");
         }
+    }
+
+    /// What a trimmed record was known by outlives it: its fingerprint goes to a log of its own first.
+    async fn trim_to(&mut self, needed: Index) -> Result<(), LogError> {
+        let until = self.log.trimmable(needed);
+        if until > self.log.first_index() {
+            let behind = self.segments.iter().find(|(first, _)| *first >= until);
+            let until = behind.map_or_else(|| self.dedup.end(), |(_, place)| *place);
+            while self.carried < until {
+                let next = Place(self.carried.0.saturating_add(CARRIED)).min(until);
+                self.fingerprints.append(&self.dedup.copied(self.carried..next)).await?;
+                self.carried = next;
+            }
+            self.fingerprints.trim(self.dedup.oldest()).await?;
+        }
+        self.log.trim(needed).await?;
+        let first = self.log.first_index();
+        self.segments.retain(|(segment, _)| *segment >= first);
+        Ok(())
+    }
+
+    fn retire_groups(&mut self) {
+        let now_ms = self.sealed_to_ms;
+        if now_ms.saturating_sub(self.retired_at_ms) >= RETIRE_EVERY_MS {
+            self.retired_at_ms = now_ms;
+            let idle_ms = i64::try_from(self.group_idle.as_millis()).unwrap_or(i64::MAX);
+            let retired = self.ledger.retire(WindowEnd(now_ms.saturating_sub(idle_ms)));
+            self.metrics.groups_retired.add(retired as u64);
+        }
+    }
+
+    fn observe(&self) {
+        self.metrics.groups.set(self.groups.len() as u64);
+        self.metrics.dedup_entries.set(self.dedup.len());
+        self.metrics.dedup_bytes.set(self.dedup.bytes() as u64);
+        self.metrics.dedup_evicted.set(self.dedup.evicted());
+    }
+
+    fn note(&mut self, at: Index, record: Record) {
+        self.ledger.take_in(at, record).expect("it names no group");
     }
 
     /// Seals what old sources left open, and closes those whose last slice is answered.
@@ -293,7 +410,7 @@ impl Sequencer {
             Some(waiting_for) if waiting_for.is_empty() => {
                 let record = Record::Closed { source };
                 let at = self.append(vec![record.encode().into()]).await?;
-                self.ledger.take_in(at, record);
+                self.note(at, record);
                 self.closing.remove(&source);
                 info!(%source, "an earlier start's windows are with the core");
             }
@@ -305,6 +422,7 @@ impl Sequencer {
     /// Appends and syncs; answers the first record's index.
     async fn append(&mut self, records: Vec<Bytes>) -> Result<Index, LogError> {
         let count = records.len() as u64;
+        self.enter_segment();
         match self.log.append(records).await {
             Ok(written) => {
                 self.metrics.journal_records.add(count);

@@ -5,14 +5,15 @@
 
 use std::collections::BTreeMap;
 
-use tributary_spanmetrics::{Content, WindowEnd};
+use tributary_spanmetrics::{Content, Gathered, Layout, Partial, WindowEnd};
 use tributary_store::log::Index;
 
 use crate::record::Scope;
 
 #[derive(Debug, Default)]
 pub(crate) struct OpenWindows {
-    content: Content,
+    gathered: Gathered,
+    samples: Content,
     /// The first record that added to a window, by window.
     first: BTreeMap<WindowEnd, Index>,
     first_with_samples: Option<Index>,
@@ -21,13 +22,18 @@ pub(crate) struct OpenWindows {
 /// What a seal took, and the first record that it needs to be derived again.
 #[derive(Debug)]
 pub(crate) struct Taken {
-    pub(crate) content: Content,
+    pub(crate) gathered: Gathered,
+    pub(crate) samples: Content,
     pub(crate) needs_from: Index,
 }
 
 impl OpenWindows {
     pub(crate) fn is_empty(&self) -> bool {
-        self.content.is_empty()
+        self.gathered.is_empty() && self.samples.is_empty()
+    }
+
+    pub(crate) fn gathered(&self) -> &Gathered {
+        &self.gathered
     }
 
     /// The first record that still has something in here.
@@ -35,15 +41,17 @@ impl OpenWindows {
         self.first.values().copied().chain(self.first_with_samples).min()
     }
 
-    /// Adds a record. Records come in journal order.
-    pub(crate) fn merge(&mut self, at: Index, content: Content) {
-        for end in content.window_ends() {
-            self.first.entry(end).or_insert(at);
+    /// Adds a request. Records come in journal order.
+    pub(crate) fn merge(&mut self, at: Index, layout: &Layout, partial: &Partial) {
+        for end in &partial.windows {
+            self.first.entry(*end).or_insert(at);
         }
-        if content.has_samples() {
-            self.first_with_samples.get_or_insert(at);
-        }
-        self.content.merge(content);
+        self.gathered.merge(layout, partial);
+    }
+
+    pub(crate) fn merge_samples(&mut self, at: Index, samples: Content) {
+        self.first_with_samples.get_or_insert(at);
+        self.samples.merge(samples);
     }
 
     pub(crate) fn would_take(&self, scope: Scope, sealed_to_ms: i64) -> bool {
@@ -53,11 +61,12 @@ impl OpenWindows {
 
     /// Takes what a seal takes; `None` where that is nothing.
     pub(crate) fn take(&mut self, scope: Scope, sealed_to_ms: i64) -> Option<Taken> {
-        let content = self.content.take(|end| takes(scope, sealed_to_ms, end));
+        let gathered = self.gathered.take(|end| takes(scope, sealed_to_ms, end));
+        let samples = std::mem::take(&mut self.samples);
         let windows = self.first.extract_if(.., |end, _| takes(scope, sealed_to_ms, *end));
         let needs_from =
             windows.map(|(_, first)| first).chain(self.first_with_samples.take()).min()?;
-        Some(Taken { content, needs_from })
+        Some(Taken { gathered, samples, needs_from })
     }
 }
 
@@ -73,23 +82,19 @@ fn takes(scope: Scope, sealed_to_ms: i64, end: WindowEnd) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tributary_spanmetrics::{Delta, Group, GroupContent, Labels, Layout, Tenant};
+    use tributary_spanmetrics::{GroupNumber, Labels, Slot, Tenant};
 
-    fn content(ends: &[i64]) -> Content {
-        let (tenant, layout) = (Tenant::default(), Layout::default());
-        let group = Group {
-            service: "a".into(),
-            span_name: "b".into(),
-            kind: Default::default(),
-            status: Default::default(),
-            dimensions: Labels::default(),
-            external: Labels::default(),
-        };
-        let windows = ends.iter().map(|end| (WindowEnd(*end), Delta::empty(&layout))).collect();
-        let mut content = Content::default();
-        let of_layout = content.tenant(&tenant).layout(layout.id(), &layout);
-        of_layout.groups.insert(group.id(&tenant), GroupContent { group, windows });
-        content
+    fn partial(ends: &[i64]) -> Partial {
+        let mut partial = Partial::new(Layout::default().id());
+        for end in ends {
+            let window = partial.add_window(WindowEnd(*end));
+            partial.add_cell(Slot(0), GroupNumber(0), window, 0, 1);
+        }
+        partial
+    }
+
+    fn merge(open: &mut OpenWindows, at: u64, ends: &[i64]) {
+        open.merge(Index(at), &Layout::default(), &partial(ends));
     }
 
     const ENDED: Scope = Scope::Ended { ahead_ms: 30_000 };
@@ -97,12 +102,11 @@ mod tests {
     #[test]
     fn a_seal_takes_what_ended_and_what_is_far_ahead() {
         let mut open = OpenWindows::default();
-        open.merge(Index(5), content(&[10_000, 20_000]));
-        open.merge(Index(6), content(&[20_000, 30_000, 600_000]));
+        merge(&mut open, 5, &[10_000, 20_000]);
+        merge(&mut open, 6, &[20_000, 30_000, 600_000]);
         let taken = open.take(ENDED, 20_000).expect("something ended");
         assert_eq!(taken.needs_from, Index(5));
-        let mut ends: Vec<_> = taken.content.window_ends().map(|end| end.0).collect();
-        ends.dedup();
+        let ends: Vec<_> = taken.gathered.window_ends().map(|end| end.0).collect();
         assert_eq!(ends, [10_000, 20_000, 600_000]);
         assert_eq!(open.needs_from(), Some(Index(6)));
         assert!(!open.would_take(ENDED, 20_000) && open.take(ENDED, 20_000).is_none());
@@ -117,9 +121,9 @@ mod tests {
         let tenant = Tenant::default();
         let up = Labels::from_pairs([("__name__", "up")]);
         with_sample.tenant(&tenant).sample(&tenant, up, 1, 1.0);
-        open.merge(Index(3), with_sample);
+        open.merge_samples(Index(3), with_sample);
         assert_eq!(open.needs_from(), Some(Index(3)));
         let taken = open.take(ENDED, 0).expect("a sample waits");
-        assert!(taken.content.has_samples() && open.is_empty());
+        assert!(!taken.samples.is_empty() && open.is_empty());
     }
 }

@@ -22,7 +22,7 @@ impl Clock for StandingClock {
 }
 
 fn fresh(edge: u8, boot: u8) -> Fresh {
-    Fresh { edge: EdgeId([edge; 16]), boot: BootId([boot; 8]) }
+    Fresh { edge: EdgeId([edge; 16]), boot: BootId([boot; 8]), seed: 7 }
 }
 
 /// Starts the edge, lets it live for a while, and answers in whose name it spoke.

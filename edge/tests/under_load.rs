@@ -119,9 +119,10 @@ impl File for SlowFile {
     }
 }
 
-/// One span that ends now.
-fn request(now_ns: u64) -> TraceRequest {
+/// One span that ends now, by its number another than all before.
+fn request(now_ns: u64, number: u64) -> TraceRequest {
     let span = Span {
+        span_id: number.to_be_bytes().to_vec(),
         start_time_unix_nano: now_ns - 3_000_000,
         end_time_unix_nano: now_ns,
         ..Default::default()
@@ -133,9 +134,16 @@ fn request(now_ns: u64) -> TraceRequest {
 }
 
 /// Sends the next request as soon as the last is answered.
-async fn keep_sending(edge: EdgeHandle, clock: Arc<PausedClock>, acked: Arc<AtomicU64>) {
+async fn keep_sending(
+    edge: EdgeHandle,
+    clock: Arc<PausedClock>,
+    sent: Arc<AtomicU64>,
+    acked: Arc<AtomicU64>,
+) {
     loop {
-        let answer = edge.ingest(request(clock.now_ns())).await.expect("the request is acked");
+        let number = sent.fetch_add(1, Ordering::Relaxed);
+        let answer =
+            edge.ingest(request(clock.now_ns(), number)).await.expect("the request is acked");
         acked.fetch_add(answer.accepted, Ordering::Relaxed);
     }
 }
@@ -158,7 +166,7 @@ async fn windows_are_sealed_on_time_while_a_request_always_waits() {
     let (stop, stopped) = watch::channel(false);
     let store = tokio::spawn(store.run(stopped.clone()));
     let clock = Arc::new(PausedClock { began: Instant::now() });
-    let fresh = Fresh { edge: EdgeId([1; 16]), boot: BootId([1; 8]) };
+    let fresh = Fresh { edge: EdgeId([1; 16]), boot: BootId([1; 8]), seed: 7 };
     let options = Options { segment_bytes: 64 << 10, ..Options::default() };
     let grace_ms = options.grace.as_millis() as i64;
     let files = Arc::new(SlowDisk(MemoryDisk::new()));
@@ -166,8 +174,12 @@ async fn windows_are_sealed_on_time_while_a_request_always_waits() {
     let (edge, handle) = opened.expect("an edge opens");
     let edge = tokio::spawn(edge.run(stopped));
     let acked = Arc::new(AtomicU64::new(0));
+    let sent = Arc::new(AtomicU64::new(0));
     let clients: Vec<_> = (0..8)
-        .map(|_| tokio::spawn(keep_sending(handle.clone(), clock.clone(), acked.clone())))
+        .map(|_| {
+            let (sent, acked) = (sent.clone(), acked.clone());
+            tokio::spawn(keep_sending(handle.clone(), clock.clone(), sent, acked))
+        })
         .collect();
 
     sleep(Duration::from_secs(1)).await;

@@ -25,6 +25,19 @@ impl Writer {
         Writer::default()
     }
 
+    /// Writes behind `bytes`, in their capacity.
+    pub fn onto(bytes: Vec<u8>) -> Self {
+        Writer(bytes)
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub fn into_bytes(self) -> Vec<u8> {
         self.0
     }
@@ -42,9 +55,24 @@ impl Writer {
         self.0.push(value as u8);
     }
 
+    /// As `varint`, where it counts: arithmetic of 128 bits takes its time.
+    #[inline]
+    pub fn varint_u64(&mut self, mut value: u64) {
+        while value >= 0x80 {
+            self.0.push(value as u8 | 0x80);
+            value >>= 7;
+        }
+        self.0.push(value as u8);
+    }
+
     /// Signed, small in both directions.
     pub fn signed(&mut self, value: i64) {
-        self.varint(((value << 1) ^ (value >> 63)) as u64);
+        self.varint_u64(((value << 1) ^ (value >> 63)) as u64);
+    }
+
+    /// Bytes that say themselves where they end.
+    pub fn raw(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
     }
 
     pub fn fixed<const N: usize>(&mut self, bytes: [u8; N]) {
@@ -123,6 +151,11 @@ impl<'a> Reader<'a> {
 
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Bytes that are left.
+    pub fn left(&self) -> usize {
+        self.0.len()
     }
 
     pub fn finish(self) -> Result<(), DecodeError> {

@@ -51,7 +51,7 @@ pub struct SeriesContent {
     pub points: BTreeMap<i64, SampleBits>,
 }
 
-const CONTENT_V1: u8 = 1;
+pub(crate) const CONTENT_V1: u8 = 1;
 
 impl Content {
     pub fn is_empty(&self) -> bool {
@@ -231,6 +231,10 @@ impl TenantContent {
                 }
             }
         }
+        self.encode_samples(w);
+    }
+
+    pub(crate) fn encode_samples(&self, w: &mut Writer) {
         w.varint(self.samples.len() as u64);
         for series in self.samples.values() {
             series.labels.encode(w);

@@ -24,6 +24,12 @@ impl Delta {
         Delta { count: 0, sum_us: 0, buckets: vec![0; layout.buckets()] }
     }
 
+    pub fn clear(&mut self) {
+        self.count = 0;
+        self.sum_us = 0;
+        self.buckets.fill(0);
+    }
+
     /// Adds one span.
     pub fn observe(&mut self, layout: &Layout, duration_ns: u64) {
         self.count += SPAN_WEIGHT;

@@ -65,17 +65,21 @@ async fn protobuf_is_answered_in_protobuf_and_json_in_json() {
 #[tokio::test]
 async fn gzip_is_taken_whole_or_in_members_and_any_credential_too() {
     let rig = Rig::start(Options::default()).await;
-    let body = spans(&[0; 500]).encode_to_vec();
-    let (first, second) = body.split_at(body.len() / 3);
+    let bodies = [(); 3].map(|()| spans(&[0; 500]).encode_to_vec());
+    let (first, second) = bodies[1].split_at(bodies[1].len() / 3);
     let key = ("X-API-Key", "placeholder_api_key");
-    for gzipped in [gzip(&body), [gzip(first), gzip(second)].concat()] {
+    for gzipped in [gzip(&bodies[0]), [gzip(first), gzip(second)].concat()] {
         let reply = send(rig.http, "POST /v1/traces", &[PROTOBUF, GZIP, key], &gzipped).await;
         assert_eq!(reply.status, 200, "{reply:?}");
     }
     let plain = [PROTOBUF, ("Content-Encoding", "identity"), ("Authorization", "Basic eDp5")];
-    let reply = send(rig.http, "POST /v1/traces", &plain, &body).await;
+    let reply = send(rig.http, "POST /v1/traces", &plain, &bodies[2]).await;
     assert_eq!(reply.status, 200, "{reply:?}");
+    // The same once decompressed: answered, and not counted again.
+    let again = send(rig.http, "POST /v1/traces", &[PROTOBUF, GZIP], &gzip(&bodies[2])).await;
+    assert_eq!(again.status, 200, "{again:?}");
     assert_eq!(rig.metrics().spans_accepted.get(), 1500);
+    assert_eq!(rig.metrics().requests_duplicate.get(), 1);
     rig.stop().await;
 }
 
@@ -206,11 +210,10 @@ async fn overload_is_a_503_with_the_time_to_try_again() {
     let edge = EdgeOptions { queue_bytes: 1, ..EdgeOptions::default() };
     let mut rig = Rig::start_without_edge(small(), edge).await;
     let at = rig.http;
-    let whole = spans(&[0]).encode_to_vec();
-    let body = whole.clone();
     let waits = tokio::spawn(async move {
         // Sent until it is the one that waits.
         loop {
+            let body = spans(&[0]).encode_to_vec();
             let reply = send(at, "POST /v1/traces", &[PROTOBUF], &body).await;
             if status(&reply).1.contains("stopping") {
                 return reply;
@@ -218,7 +221,8 @@ async fn overload_is_a_503_with_the_time_to_try_again() {
         }
     });
     let refused = loop {
-        let sent = send(at, "POST /v1/traces", &[PROTOBUF], &whole);
+        let body = spans(&[0]).encode_to_vec();
+        let sent = send(at, "POST /v1/traces", &[PROTOBUF], &body);
         if let Ok(reply) = tokio::time::timeout(Duration::from_millis(50), sent).await {
             break reply;
         }

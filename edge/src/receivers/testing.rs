@@ -4,6 +4,7 @@ use std::future::poll_fn;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use flate2::Compression;
@@ -68,7 +69,7 @@ impl Rig {
     pub(crate) async fn start_without_edge(options: Options, edge_options: EdgeOptions) -> Self {
         let disk = MemoryDisk::new();
         let (store, shards) = Store::open(&disk, StoreOptions { shards: 2 }).await.unwrap();
-        let fresh = Fresh { edge: EdgeId([1; 16]), boot: BootId([2; 8]) };
+        let fresh = Fresh { edge: EdgeId([1; 16]), boot: BootId([2; 8]), seed: 7 };
         let files = Arc::new(disk.clone());
         let (edge, handle) =
             Edge::open(edge_options, fresh, files, Arc::new(Still), Arc::new(shards))
@@ -113,11 +114,14 @@ impl Rig {
     }
 }
 
-/// A request with one span for each of the given ages.
+/// A request with one span for each of the given ages, another one each time.
 pub(crate) fn spans(ages_s: &[i64]) -> ExportTraceServiceRequest {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    let trace_id = u128::from(NEXT.fetch_add(1, Ordering::Relaxed)).to_be_bytes().to_vec();
     let span = |age_s: &i64| {
         let end = NOW_S.checked_add_signed(-age_s).unwrap() * 1_000_000_000;
         Span {
+            trace_id: trace_id.clone(),
             name: "buy".into(),
             kind: 2,
             start_time_unix_nano: end - 5_000_000,

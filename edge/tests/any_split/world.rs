@@ -124,7 +124,8 @@ impl World {
     ) -> Running {
         self.boots += 1;
         let name = options.dir.as_bytes().last().copied().unwrap_or_default();
-        let fresh = Fresh { edge: EdgeId([name; 16]), boot: BootId(self.boots.to_be_bytes()) };
+        let fresh =
+            Fresh { edge: EdgeId([name; 16]), boot: BootId(self.boots.to_be_bytes()), seed: 7 };
         let source = SourceId { edge: fresh.edge, boot: fresh.boot };
         let (clock, shards) = (Arc::new(self.clock), Arc::clone(shards));
         let opened = Edge::open(options.clone(), fresh, disk.files(), clock, shards).await;
@@ -147,10 +148,10 @@ impl World {
                     taken.expect("samples are acked");
                 }
                 Step::Spans { edge, spans } => {
-                    let spans: Vec<_> = spans.iter().map(|at| &sent.spans[*at]).collect();
-                    let tenant = Tenant::new(spans[0].tenant).expect("valid");
+                    let tenant = Tenant::new(sent.spans[spans[0]].tenant).expect("valid");
                     let now_ns = self.clock.now_ns();
-                    let body = encode(spans.iter().map(|span| bend(span, now_ns))).into();
+                    let bent = spans.iter().map(|at| (*at, bend(&sent.spans[*at], now_ns)));
+                    let body = encode(bent).into();
                     let request = TraceRequest { tenant, encoding: Encoding::Protobuf, body };
                     let answer = self.edges[*edge].handle.ingest(request).await;
                     let answer = answer.expect("a request is acked");
@@ -215,12 +216,14 @@ pub(crate) fn paused<T>(work: impl Future<Output = T>) -> T {
     runtime.expect("a runtime").block_on(LocalSet::new().run_until(work))
 }
 
-fn encode(spans: impl Iterator<Item = SentSpan>) -> Vec<u8> {
-    let resource_spans = spans.map(|span| {
+/// Spans with their numbers for ids: no two requests are the same.
+fn encode(spans: impl Iterator<Item = (usize, SentSpan)>) -> Vec<u8> {
+    let resource_spans = spans.map(|(number, span)| {
         let service = AnyValue { value: Some(Value::StringValue(span.service.into())) };
         let attribute =
             KeyValue { key: "service.name".into(), value: Some(service), ..Default::default() };
         let encoded = Span {
+            span_id: (number as u64).to_be_bytes().to_vec(),
             name: span.name.into(),
             kind: span.kind,
             status: span.status.map(|code| Status { code, ..Default::default() }),

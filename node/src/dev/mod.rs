@@ -140,7 +140,11 @@ impl Node {
     async fn edge(&mut self, name: &str, dir: &str, external: Labels) -> Result<EdgeHandle> {
         let fresh = {
             let mut random = rand::thread_rng();
-            Fresh { edge: EdgeId(random.r#gen()), boot: BootId(random.r#gen()) }
+            Fresh {
+                edge: EdgeId(random.r#gen()),
+                boot: BootId(random.r#gen()),
+                seed: random.r#gen(),
+            }
         };
         let options = edge_options(dir, external);
         let files: Arc<dyn Files> = self.disk.clone();

@@ -35,7 +35,7 @@ impl Rig {
         let config = Config { layout, ..Config::default() };
         let grace = Duration::from_millis(50);
         let options = EdgeOptions { config, grace, ..EdgeOptions::default() };
-        let fresh = Fresh { edge: EdgeId([1; 16]), boot: BootId([2; 8]) };
+        let fresh = Fresh { edge: EdgeId([1; 16]), boot: BootId([2; 8]), seed: 7 };
         let (files, clock) = (Arc::new(disk), Arc::new(SystemClock));
         let (edge, handle) =
             Edge::open(options, fresh, files, clock, Arc::new(shards.clone())).await.unwrap();

@@ -84,7 +84,7 @@ async fn live(
     };
     let options =
         Options { config, grace: GRACE, segment_bytes: SEGMENT_BYTES, ..Options::default() };
-    let fresh = Fresh { edge: id, boot: BootId(thread_rng().r#gen()) };
+    let fresh = Fresh { edge: id, boot: BootId(thread_rng().r#gen()), seed: thread_rng().r#gen() };
     let opened = Edge::open(options, fresh, Arc::new(disk), Arc::new(clock), wire).await;
     let (edge, handle) = opened.expect("the disk is sound");
     let (sender, stopped) = watch::channel(false);
