@@ -2,6 +2,7 @@
 //!
 //! - [`dev`]: edge and core in one process, on loopback.
 //! - [`api`]: the Prometheus HTTP API. [`web`]: the page at `/`.
+//! - [`config`]: the file that it is told by. [`logs`]: what it says on standard error.
 //! - [`health`], [`self_metrics`], [`probe`]: what a node says of itself.
 //! - [`demo`]: a small shop's traffic.
 //!
@@ -9,10 +10,12 @@
 
 pub mod api;
 mod clock;
+pub mod config;
 pub mod demo;
 pub mod dev;
 pub mod health;
 pub mod http;
+pub mod logs;
 pub mod probe;
 pub mod self_metrics;
 pub mod web;

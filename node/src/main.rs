@@ -1,12 +1,12 @@
 //! `tributary`: one binary, its role is the first argument.
 
-use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
-use tributary_node::dev;
+use tributary_node::config::{Config, Format};
+use tributary_node::{dev, logs};
 
 #[derive(Parser)]
 #[command(version, about = "Span metrics for every region, answered from one place")]
@@ -19,6 +19,11 @@ struct Cli {
 enum Role {
     /// Edge and core in one process, on loopback: to try, to develop against
     Dev(DevArgs),
+    /// Reads a configuration file and says what is wrong with it
+    CheckConfig {
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
 }
 
 #[derive(clap::Args)]
@@ -35,36 +40,65 @@ struct DevArgs {
     /// Added to every port
     #[arg(long, value_name = "N", default_value_t = 0)]
     port_offset: u16,
+    /// A configuration file: docs/configuration.md has its fields
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Prints the whole configuration, with the defaults of what the file leaves out, and ends
+    #[arg(long)]
+    print_config: bool,
+    /// Of the log on standard error: text or json; wins over the file
+    #[arg(long, value_name = "FORMAT", env = "TRIBUTARY_LOG_FORMAT")]
+    log_format: Option<Format>,
 }
 
 fn main() -> ExitCode {
-    let Role::Dev(args) = Cli::parse().role;
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .init();
+    let ended = match Cli::parse().role {
+        Role::Dev(args) => dev(args),
+        Role::CheckConfig { file } => check_config(&file),
+    };
+    ended.unwrap_or_else(|error| {
+        eprintln!("tributary: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn check_config(file: &Path) -> Result<ExitCode> {
+    let config = Config::load(file)?;
+    println!("{} is sound", file.display());
+    for field in config.without_effect() {
+        println!("{field} has no effect in this build yet");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn dev(args: DevArgs) -> Result<ExitCode> {
+    let mut config = args.config.as_deref().map_or_else(|| Ok(Config::default()), Config::load)?;
+    config.log.format = args.log_format.unwrap_or(config.log.format);
+    if args.print_config {
+        print!("{}", config.page());
+        return Ok(ExitCode::SUCCESS);
+    }
+    logs::start(&config.log)?;
+    let format = config.log.format;
     let options = dev::Options {
         data: args.data,
         demo: args.demo.then_some(args.demo_seed),
         port_offset: args.port_offset,
+        config,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let ended = match runtime {
-        Ok(runtime) => {
-            let ended = runtime.block_on(dev::run(options));
-            // Whatever still blocks has nothing left to lose: all that was acked is on disk.
-            runtime.shutdown_background();
-            ended
-        }
-        Err(error) => Err(anyhow::anyhow!("the runtime did not start: {error}")),
-    };
-    match ended {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("tributary: {error:#}");
-            ExitCode::FAILURE
+    let runtime = runtime.context("the runtime did not start")?;
+    let ended = runtime.block_on(dev::run(options));
+    // Whatever still blocks has nothing left to lose: all that was acked is on disk.
+    runtime.shutdown_background();
+    match (ended, format) {
+        (Ok(()), _) => Ok(ExitCode::SUCCESS),
+        (Err(error), Format::Text) => Err(error),
+        // The last line is as all before it were.
+        (Err(error), Format::Json) => {
+            let error = format!("{error:#}");
+            tracing::error!(error, "tributary has failed");
+            Ok(ExitCode::FAILURE)
         }
     }
 }

@@ -6,6 +6,8 @@
 //!  prober ─ up, self-metrics ─▶ edge┘
 //! ```
 //!
+//! Every edge counts by the same configuration; the demo's have their region besides.
+//!
 //! Edges of earlier runs that this run does not have (the demo's, after a run without `--demo`) bring
 //! what they left to the store and are closed, since an open source holds completeness back.
 
@@ -15,19 +17,18 @@ mod stages;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 use rand::Rng;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
-use tributary_edge::receivers::{self, Listeners, Receivers};
+use tributary_edge::receivers::{Listeners, Receivers};
 use tributary_edge::{Clock, Edge, EdgeHandle, Fresh};
 use tributary_proto::{BootId, EdgeId};
 use tributary_query::Engine;
 use tributary_query::span_series::{self, SpanSeries};
-use tributary_spanmetrics::{Config, Labels, Tenant};
+use tributary_spanmetrics::{Labels, Tenant};
 use tributary_store::disk::Files;
 use tributary_store::disk::real::{self, RealDisk};
 use tributary_store::{Home, Store, StoreHandle};
@@ -35,6 +36,7 @@ use tributary_store::{Home, Store, StoreHandle};
 use self::ports::{Ports, listen, listen_anywhere};
 use self::stages::Stage;
 use crate::clock::SystemClock;
+use crate::config::Config;
 use crate::probe::{Prober, Target};
 use crate::self_metrics::{self, Registry};
 use crate::{api, demo, health, http, probe, web};
@@ -45,10 +47,9 @@ pub struct Options {
     /// The seed of the demo's traffic, if there is to be any.
     pub demo: Option<u64>,
     pub port_offset: u16,
+    pub config: Config,
 }
 
-/// How long after its end a window is sealed; an edge beyond a network waits longer.
-const GRACE: Duration = Duration::from_secs(2);
 /// The further edges' folders.
 const EDGES_DIR: &str = "edges";
 
@@ -65,6 +66,9 @@ pub async fn run(options: Options) -> Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
 
+    for field in options.config.without_effect() {
+        warn!(field, "this is configured, and has no effect in this build yet");
+    }
     let mut node = Node::open(&options).await?;
     let own_edge = node.edge("local", "edge", Labels::default()).await?;
     let own_listeners = Listeners { grpc, http: otlp_http };
@@ -91,6 +95,7 @@ pub async fn run(options: Options) -> Result<()> {
 
 /// What runs, by the stage in which it stops.
 struct Node {
+    config: Config,
     disk: Arc<RealDisk>,
     _home: Home,
     clock: Arc<dyn Clock>,
@@ -121,10 +126,12 @@ impl Node {
         registry.add(&[], self_metrics::build_info);
         let store_metrics = handle.metrics().clone();
         registry.add(&[], move || store_metrics.collect());
+        let clock = Arc::new(SystemClock);
         Ok(Node {
+            config: options.config.clone(),
             disk,
             _home: home,
-            clock: Arc::new(SystemClock),
+            clock,
             store: handle,
             registry,
             targets: Vec::new(),
@@ -137,7 +144,7 @@ impl Node {
     }
 
     /// Opens an edge below `dir` and lets it run.
-    async fn edge(&mut self, name: &str, dir: &str, external: Labels) -> Result<EdgeHandle> {
+    async fn edge(&mut self, name: &str, dir: &str, labels: Labels) -> Result<EdgeHandle> {
         let fresh = {
             let mut random = rand::thread_rng();
             Fresh {
@@ -146,7 +153,7 @@ impl Node {
                 seed: random.r#gen(),
             }
         };
-        let options = edge_options(dir, external);
+        let options = self.config.edge.options(dir, &labels);
         let files: Arc<dyn Files> = self.disk.clone();
         let shards = Arc::new(self.store.clone());
         let (edge, handle) = Edge::open(options, fresh, files, self.clock.clone(), shards)
@@ -159,7 +166,7 @@ impl Node {
     }
 
     fn receive(&mut self, listeners: Listeners, edge: EdgeHandle) {
-        let receivers = Receivers::new(receivers::Options::default(), listeners, edge);
+        let receivers = Receivers::new(self.config.receivers.options(), listeners, edge);
         self.intake.spawn("the receivers", receivers.run(self.intake.shutdown()));
     }
 
@@ -168,8 +175,8 @@ impl Node {
         let regions = demo::REGIONS.map(str::to_owned).to_vec();
         for region in &regions {
             let dir = format!("{EDGES_DIR}/demo-{region}");
-            let external = Labels::from_pairs([("region", region.as_str())]);
-            let edge = self.edge(&format!("demo-{region}"), &dir, external).await?;
+            let labels = Labels::from_pairs([("region", region.as_str())]);
+            let edge = self.edge(&format!("demo-{region}"), &dir, labels).await?;
             self.edges.push(dir);
             let (grpc, grpc_address) = listen_anywhere().await?;
             let (http, http_address) = listen_anywhere().await?;
@@ -190,7 +197,7 @@ impl Node {
             }
             let files: Arc<dyn Files> = self.disk.clone();
             let shards = Arc::new(self.store.clone());
-            let options = edge_options(&dir, Labels::default());
+            let options = self.config.edge.options(&dir, &Labels::default());
             match Edge::open_to_drain(options, files, self.clock.clone(), shards).await {
                 Ok(edge) => self.draining.spawn("a drain", edge.run(self.draining.shutdown())),
                 Err(error) => warn!(dir, %error, "an earlier run's edge cannot be drained"),
@@ -262,15 +269,6 @@ impl Node {
             stopped = stopped.and(stage.stop().await);
         }
         stopped
-    }
-}
-
-fn edge_options(dir: &str, external: Labels) -> tributary_edge::Options {
-    tributary_edge::Options {
-        dir: dir.to_owned(),
-        config: Config { external, ..Config::default() },
-        grace: GRACE,
-        ..tributary_edge::Options::default()
     }
 }
 
