@@ -37,9 +37,10 @@ use self::ports::{Ports, listen, listen_anywhere};
 use self::stages::Stage;
 use crate::clock::SystemClock;
 use crate::config::Config;
+use crate::health::{self, Health, State};
 use crate::probe::{Prober, Target};
 use crate::self_metrics::{self, Registry};
-use crate::{api, demo, health, http, probe, web};
+use crate::{api, demo, http, probe, web};
 
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -101,6 +102,7 @@ struct Node {
     clock: Arc<dyn Clock>,
     store: StoreHandle,
     registry: Registry,
+    health: Health,
     targets: Vec<Target>,
     /// The folders of the further edges of this run.
     edges: Vec<String>,
@@ -109,6 +111,8 @@ struct Node {
     /// Edges that end by themselves once nothing is left.
     draining: Stage,
     store_stage: Stage,
+    /// Tells of the stop while the others stop.
+    health_stage: Stage,
 }
 
 impl Node {
@@ -131,6 +135,7 @@ impl Node {
             config: options.config.clone(),
             disk,
             _home: home,
+            health: Health::new(clock.clone()),
             clock,
             store: handle,
             registry,
@@ -140,6 +145,7 @@ impl Node {
             edge_stage: Stage::new(),
             draining: Stage::new(),
             store_stage,
+            health_stage: Stage::new(),
         })
     }
 
@@ -154,6 +160,7 @@ impl Node {
             }
         };
         let options = self.config.edge.options(dir, &labels);
+        let journal_limit = options.journal_limit_bytes;
         let files: Arc<dyn Files> = self.disk.clone();
         let shards = Arc::new(self.store.clone());
         let (edge, handle) = Edge::open(options, fresh, files, self.clock.clone(), shards)
@@ -162,6 +169,9 @@ impl Node {
         self.edge_stage.spawn("an edge", edge.run(self.edge_stage.shutdown()));
         let metrics = handle.metrics().clone();
         self.registry.add(&[("edge", name)], move || metrics.collect());
+        let metrics = handle.metrics().clone();
+        let look = move || health::edge(&metrics, journal_limit);
+        self.health.watch(&format!("edge:{name}"), look);
         Ok(handle)
     }
 
@@ -200,7 +210,11 @@ impl Node {
             let options = self.config.edge.options(&dir, &Labels::default());
             match Edge::open_to_drain(options, files, self.clock.clone(), shards).await {
                 Ok(edge) => self.draining.spawn("a drain", edge.run(self.draining.shutdown())),
-                Err(error) => warn!(dir, %error, "an earlier run's edge cannot be drained"),
+                Err(error) => {
+                    warn!(dir, %error, "an earlier run's edge cannot be drained");
+                    let component = self.health.component(&format!("drain:{name}"));
+                    component.set(State::degraded(error.to_string()));
+                }
             }
         }
         Ok(())
@@ -236,21 +250,26 @@ impl Node {
             probes.clone(),
             self.clock.clone(),
         );
+        for (at, probed) in probes.targets().iter().enumerate() {
+            let probes = probes.clone();
+            let look = move || health::target(&probes.targets()[at]);
+            self.health.watch(&format!("probe:{}", probed.target.url()), look);
+        }
         let api_metrics = api.metrics().clone();
         self.registry.add(&[], move || api_metrics.collect());
         let probe_metrics = probes.metrics().clone();
         self.registry.add(&[], move || probe_metrics.collect());
         let page = web::Page { otlp_http_port: ports.otlp_http };
         let api_and_page = api::router(api).merge(web::router(page));
-        for (name, listeners, router) in [
-            ("the API", api_listeners, api_and_page),
-            ("self-metrics", metrics_listeners, self_metrics::router(self.registry.clone())),
-            ("health", health_listeners, health::router(self.clock.clone())),
-        ] {
-            let serving =
-                http::serve(listeners, router, http::Options::default(), self.intake.shutdown());
-            self.intake.spawn(name, serving);
-        }
+        let metrics = self_metrics::router(self.registry.clone());
+        let health = health::router(self.health.clone());
+        let serve = |stage: &mut Stage, name, listeners, router| {
+            let options = http::Options::default();
+            stage.spawn(name, http::serve(listeners, router, options, stage.shutdown()));
+        };
+        serve(&mut self.intake, "the API", api_listeners, api_and_page);
+        serve(&mut self.intake, "self-metrics", metrics_listeners, metrics);
+        serve(&mut self.health_stage, "health", health_listeners, health);
         self.intake.spawn("the prober", prober.run(self.intake.shutdown()));
     }
 
@@ -259,13 +278,18 @@ impl Node {
             failure = self.intake.failed() => failure,
             failure = self.edge_stage.failed() => failure,
             failure = self.store_stage.failed() => failure,
+            failure = self.health_stage.failed() => failure,
         }
     }
 
     async fn stop(self) -> Result<()> {
+        // First of all, so that whoever balances sends nothing more.
+        self.health.stop();
         // A stage that failed does not keep the later ones from stopping in order.
         let mut stopped = Ok(());
-        for stage in [self.intake, self.edge_stage, self.draining, self.store_stage] {
+        for stage in
+            [self.intake, self.edge_stage, self.draining, self.store_stage, self.health_stage]
+        {
             stopped = stopped.and(stage.stop().await);
         }
         stopped
