@@ -299,3 +299,6 @@ impl Node {
 fn loopback(port: u16) -> std::net::SocketAddr {
     (std::net::Ipv4Addr::LOCALHOST, port).into()
 }
+
+#[cfg(test)]
+mod metrics_test;
