@@ -47,7 +47,7 @@ fn filter(log: &Log, set: Option<&str>) -> Result<EnvFilter> {
     }
 }
 
-/// Of libraries no more than `info`: in greater detail they quote what clients send, credentials too.
+/// Of libraries no more than `info`: in greater detail they may quote what clients send, credentials too.
 fn configured(level: Level) -> String {
     match level {
         Level::Error | Level::Warn | Level::Info => level.word().to_owned(),

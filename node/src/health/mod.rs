@@ -2,8 +2,9 @@
 //!
 //! - `/` and `/health` answer as the Collector's `health_check` extension: 200 while the node serves, 503 from the
 //!   moment it was told to stop, which is before anything else of it stops. For what sends it traffic.
-//! - `/health/status` names each component with its state, as the Collector's `healthcheckv2` does. A degraded
-//!   component leaves the answer at 200, since the node serves on; its reason is told. For people and dashboards.
+//! - `/health/status` says the same, and names each component with its state; with `?verbose` the whole answer is in
+//!   the shape of the Collector's `healthcheckv2`. Both extensions are asked under this path, and they mean different
+//!   things by `status`: hence two shapes. A degraded component leaves the answer at 200, since the node serves on.
 //!
 //! Components set their state ([`Component`]) or are looked at when somebody asks ([`Health::watch`]); they know
 //! nothing of this port. Credentials are neither asked for nor looked at.
@@ -15,6 +16,7 @@ mod status;
 mod target;
 
 use axum::Router;
+use axum::extract::RawQuery;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -33,9 +35,14 @@ pub fn router(health: Health) -> Router {
             async move { answer(&health, &available::report(&health)) }
         }
     };
-    let status = move || {
+    let status = move |RawQuery(query): RawQuery| {
         let health = health.clone();
-        async move { answer(&health, &status::report(&health)) }
+        async move {
+            match is_verbose(query.as_deref()) {
+                true => answer(&health, &status::report(&health)),
+                false => answer(&health, &status::brief(&health)),
+            }
+        }
     };
     Router::new()
         .route("/", get(available.clone()))
@@ -44,6 +51,11 @@ pub fn router(health: Health) -> Router {
         .fallback(|| async {
             (StatusCode::NOT_FOUND, "not found: ask /health or /health/status\n")
         })
+}
+
+fn is_verbose(query: Option<&str>) -> bool {
+    let names = query.into_iter().flat_map(|query| query.split('&'));
+    names.filter_map(|pair| pair.split('=').next()).any(|name| name == "verbose")
 }
 
 fn answer(health: &Health, report: &impl Serialize) -> Response {

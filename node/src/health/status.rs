@@ -1,9 +1,12 @@
 //! `/health/status`: each component with its state, in the words of the Collector's `healthcheckv2` extension.
+//!
+//! Beside them stands what `/health` says or, when asked for, that extension's word for the whole.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::available;
 use super::registry::{Found, Health, State};
 use crate::http::rfc3339;
 
@@ -22,6 +25,20 @@ struct Status {
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
     status_time: String,
+}
+
+/// What `/health` says, and the components.
+#[derive(Serialize)]
+pub(super) struct Brief {
+    #[serde(flatten)]
+    available: available::Report,
+    healthy: bool,
+    components: BTreeMap<String, Status>,
+}
+
+pub(super) fn brief(health: &Health) -> Brief {
+    let Report { whole, components, .. } = report(health);
+    Brief { available: available::report(health), healthy: whole.healthy, components }
 }
 
 /// The whole is as its worst component.
@@ -91,6 +108,12 @@ mod tests {
         let found = serde_json::to_value(report(&health)).unwrap();
         assert_eq!(found["components"], json!({"disk": slow, "page": well}));
         assert_eq!((&found["status"], &found["error"]), (&slow["status"], &slow["error"]));
+        let found = serde_json::to_value(brief(&health)).unwrap();
+        assert_eq!(
+            (&found["status"], &found["healthy"]),
+            (&json!("Server available"), &json!(true))
+        );
+        assert_eq!((&found["uptime"], &found["components"]["disk"]), (&json!("1s"), &slow));
         health.stop();
         let found = serde_json::to_value(report(&health)).unwrap();
         assert_eq!(
@@ -98,5 +121,10 @@ mod tests {
             (&json!(false), &json!("StatusStopping"))
         );
         assert_eq!(found["components"]["disk"], slow);
+        let found = serde_json::to_value(brief(&health)).unwrap();
+        assert_eq!(
+            (&found["status"], &found["healthy"]),
+            (&json!("Server not available"), &json!(false))
+        );
     }
 }
