@@ -7,12 +7,15 @@ MAKEFLAGS += --no-print-directory
 ARGS ?=
 SEEDS ?= 20
 ROUNDS ?= 30
+SECONDS ?= 30
+SCENARIOS ?= 512 50 gzip 20k steady idle
+DIMENSIONS ?=
 CARGO_FLAGS ?=
 WITH_ENV := . .ci/env
 # The simulator is the same code under other flags, in a target folder of its own.
 SIM := CARGO_TARGET_DIR="$$SIM_TARGET_DIR" RUSTFLAGS="$$SIM_RUSTFLAGS" cargo
 
-.PHONY: help dev build test conformance e2e crash sim fmt lint
+.PHONY: help dev build test conformance e2e crash sim bench bench-peers fmt lint
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' Makefile | while IFS=$$'\t' read -r name text; do \
@@ -26,6 +29,7 @@ build: ## build the release binary
 
 test: ## unit, property and conformance tests
 	@$(WITH_ENV); .ci/setup debug; cargo test $(CARGO_FLAGS)
+	@$(WITH_ENV); cargo test $(CARGO_FLAGS) -p tributary-bench
 
 conformance: ## the PromQL golden queries: PROMQL_GOLDEN_DIR names their folder
 	@$(WITH_ENV); .ci/setup debug; cargo test $(CARGO_FLAGS) -p tributary-query --test golden -- --nocapture
@@ -39,10 +43,20 @@ crash: build ## kill -9 under load and count: ROUNDS=30, ARGS="--seed N"
 sim: ## the simulation: SEEDS=20
 	@$(WITH_ENV); .ci/setup sim; $(SIM) run $(CARGO_FLAGS) -q -p tributary-sim -- --seeds $(SEEDS) $(ARGS)
 
+bench: ## benchmarks: ARGS="--bench NAME" picks one
+	@$(WITH_ENV); .ci/setup bench; cargo bench $(CARGO_FLAGS) -p tributary-bench $(ARGS)
+
+# A binary named in TRIBUTARY_BIN is measured as it is. ROUNDS is 3 here unless it is given.
+bench-peers: $(if $(TRIBUTARY_BIN),,build) ## against the Collector: SCENARIOS="512 idle", ROUNDS=3, SECONDS=30, DIMENSIONS="http.route"
+	@$(WITH_ENV); .ci/setup bench-peers; cargo build $(CARGO_FLAGS) --release -p tributary-bench; \
+	    bench/peers/run --rounds $(if $(filter file,$(origin ROUNDS)),3,$(ROUNDS)) --seconds $(SECONDS) \
+	    --dimensions "$(DIMENSIONS)" $(ARGS) $(SCENARIOS)
+
 fmt: ## format the code
 	@$(WITH_ENV); .ci/setup lint; cargo fmt --all
 
-lint: ## formatting and clippy, warnings as errors; the simulator too
+lint: ## formatting and clippy, warnings as errors; benchmarks and simulator too
 	@$(WITH_ENV); .ci/setup lint; cargo fmt --all -- --check
 	@$(WITH_ENV); cargo clippy $(CARGO_FLAGS) --all-targets -- -D warnings
+	@$(WITH_ENV); cargo clippy $(CARGO_FLAGS) -p tributary-bench --all-targets -- -D warnings
 	@$(WITH_ENV); $(SIM) clippy $(CARGO_FLAGS) -p tributary-sim --all-targets -- -D warnings
