@@ -10,12 +10,13 @@ ROUNDS ?= 30
 SECONDS ?= 30
 SCENARIOS ?= 512 50 gzip 20k steady idle
 DIMENSIONS ?=
+MODES ?= kill power full eio
 CARGO_FLAGS ?=
 WITH_ENV := . .ci/env
 # The simulator is the same code under other flags, in a target folder of its own.
 SIM := CARGO_TARGET_DIR="$$SIM_TARGET_DIR" RUSTFLAGS="$$SIM_RUSTFLAGS" cargo
 
-.PHONY: help dev build test conformance e2e crash sim bench bench-peers fmt lint
+.PHONY: help dev build test conformance e2e crash chaos chaos-plants sim bench bench-peers fmt lint
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' Makefile | while IFS=$$'\t' read -r name text; do \
@@ -40,6 +41,20 @@ e2e: build ## the real binary, end to end: ARGS="answers demo" picks themes, ARG
 crash: build ## kill -9 under load and count: ROUNDS=30, ARGS="--seed N"
 	@$(WITH_ENV); .ci/setup crash; e2e/crash --rounds $(ROUNDS) $(ARGS)
 
+# A binary that TRIBUTARY_BIN names is taken as it is.
+CHAOS := TRIBUTARY_BIN="$${TRIBUTARY_BIN:-$$CARGO_TARGET_DIR/release/tributary}" "$$CARGO_TARGET_DIR/release/tributary-chaos"
+
+chaos: $(if $(TRIBUTARY_BIN),,build) chaos-build ## kills, power cuts, bad disks, exact sums; root: ROUNDS=200 MODES="kill power full eio"
+	@$(WITH_ENV); $(CHAOS) run --rounds $(ROUNDS) $(MODES:%=--mode %) $(ARGS)
+
+chaos-plants: $(if $(TRIBUTARY_BIN),,build) chaos-build ## planted bugs that chaos must catch; TRIBUTARY_BIN names a build with them
+	@$(WITH_ENV); $(CHAOS) plants --rounds $(ROUNDS) $(ARGS)
+
+.PHONY: chaos-build
+chaos-build:
+	@$(WITH_ENV); .ci/setup chaos; cargo test $(CARGO_FLAGS) -q -p tributary-chaos
+	@$(WITH_ENV); cargo build $(CARGO_FLAGS) --release -p tributary-chaos
+
 sim: ## the simulation: SEEDS=20
 	@$(WITH_ENV); .ci/setup sim; $(SIM) run $(CARGO_FLAGS) -q -p tributary-sim -- --seeds $(SEEDS) $(ARGS)
 
@@ -55,8 +70,8 @@ bench-peers: $(if $(TRIBUTARY_BIN),,build) ## against the Collector: SCENARIOS="
 fmt: ## format the code
 	@$(WITH_ENV); .ci/setup lint; cargo fmt --all
 
-lint: ## formatting and clippy, warnings as errors; benchmarks and simulator too
+lint: ## formatting and clippy, warnings as errors; benchmarks, chaos and the simulator too
 	@$(WITH_ENV); .ci/setup lint; cargo fmt --all -- --check
 	@$(WITH_ENV); cargo clippy $(CARGO_FLAGS) --all-targets -- -D warnings
-	@$(WITH_ENV); cargo clippy $(CARGO_FLAGS) -p tributary-bench --all-targets -- -D warnings
+	@$(WITH_ENV); cargo clippy $(CARGO_FLAGS) -p tributary-bench -p tributary-chaos --all-targets -- -D warnings
 	@$(WITH_ENV); $(SIM) clippy $(CARGO_FLAGS) -p tributary-sim --all-targets -- -D warnings

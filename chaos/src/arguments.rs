@@ -1,0 +1,90 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use tributary_chaos::options::{Mode, Options, Tear};
+
+#[derive(Parser)]
+#[command(about = "Kills, power cuts and bad disks against the real binary")]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) task: Task,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Task {
+    /// Rounds of load and fault, with comparisons; fails on any difference
+    Run(RunArguments),
+    /// Bugs on purpose, each of which must be found
+    Plants(PlantsArguments),
+}
+
+#[derive(Args)]
+pub(crate) struct RunArguments {
+    /// What happens to the product; all of them when none is named
+    #[arg(long = "mode", value_name = "MODE", value_delimiter = ',')]
+    pub(crate) modes: Vec<Mode>,
+    #[arg(long, default_value_t = 200)]
+    pub(crate) rounds: u64,
+    /// For a product that counts a request again when it is sent again: finds losses only
+    #[arg(long)]
+    pub(crate) at_least_once: bool,
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+#[derive(Args)]
+pub(crate) struct PlantsArguments {
+    /// Rounds in which each must be found
+    #[arg(long, default_value_t = 60)]
+    pub(crate) rounds: u64,
+    /// Only these
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub(crate) only: Vec<String>,
+    /// As with `run`
+    #[arg(long)]
+    pub(crate) at_least_once: bool,
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+#[derive(Args)]
+pub(crate) struct Common {
+    /// The product's binary
+    #[arg(long = "bin", env = "TRIBUTARY_BIN", value_name = "FILE")]
+    binary: PathBuf,
+    /// Drawn, and printed, when it is not given
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Rounds between two comparisons
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
+    check_every: u64,
+    #[arg(long, default_value_t = 8)]
+    clients: usize,
+    /// What a power cut may tear
+    #[arg(long, value_enum, default_value_t = Tear::All)]
+    tear: Tear,
+    /// Where data, mounts and logs are kept while it runs; what failed stays
+    #[arg(long)]
+    pub(crate) dir: Option<PathBuf>,
+    /// The reports as JSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+}
+
+impl Common {
+    pub(crate) fn options(&self, mode: Mode, rounds: u64) -> Options {
+        Options {
+            binary: self.binary.clone(),
+            mode,
+            rounds,
+            seed: self.seed.unwrap_or_else(|| u64::from(rand::random::<u16>())),
+            check_every: self.check_every,
+            clients: self.clients,
+            at_least_once: false,
+            tearing: self.tear,
+            plant: None,
+        }
+    }
+}
