@@ -68,6 +68,9 @@ pub(crate) struct Common {
     /// Where data, mounts and logs are kept while it runs; what failed stays
     #[arg(long)]
     pub(crate) dir: Option<PathBuf>,
+    /// The reports as a page to keep
+    #[arg(long, value_name = "FILE")]
+    pub(crate) markdown: Option<PathBuf>,
     /// The reports as JSON
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,

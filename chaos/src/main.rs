@@ -59,6 +59,11 @@ async fn run(task: &RunArguments) -> anyhow::Result<bool> {
         println!("{report}");
     }
     println!("{}", summary(&reports));
+    if let Some(path) = &common.markdown {
+        let parts: Vec<_> = reports.iter().map(ToString::to_string).collect();
+        let text = format!("{}\n{}", summary(&reports), parts.join("\n"));
+        std::fs::write(path, text).with_context(|| format!("writing {}", path.display()))?;
+    }
     if let Some(path) = &common.json {
         let all: Vec<_> = reports.iter().map(Report::json).collect();
         std::fs::write(path, serde_json::to_vec_pretty(&all)?)

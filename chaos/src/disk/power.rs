@@ -94,7 +94,10 @@ impl Power {
 
     /// Until a trap springs.
     pub(crate) async fn sprung(&self) {
-        self.sprung.notified().await;
+        // A note of an earlier one may still lie there.
+        while self.look().supply != Supply::Held {
+            self.sprung.notified().await;
+        }
     }
 
     pub(crate) fn faults(&self, change: impl FnOnce(&mut Faults)) {

@@ -78,6 +78,13 @@ impl Judge {
     }
 }
 
+/// How long it is until the next window is sealed.
+pub(crate) fn until_seal() -> Duration {
+    let width = Duration::from_millis(WINDOW_MS as u64);
+    let into_window = (now() - GRACE).as_nanos() % width.as_nanos();
+    width - Duration::from_nanos(into_window as u64)
+}
+
 /// Ranges that cover all ends and not much besides.
 fn stretches(ends: &[WindowEnd]) -> Vec<(WindowEnd, WindowEnd)> {
     let mut stretches: Vec<(WindowEnd, WindowEnd)> = Vec::new();

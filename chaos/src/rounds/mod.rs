@@ -20,7 +20,7 @@ use anyhow::Context;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use crate::judge::{Bounds, Judge};
+use crate::judge::{self, Bounds, Judge};
 use crate::load::{Crew, Groups};
 use crate::options::{Mode, Options, Plant};
 use crate::place::Place;
@@ -29,6 +29,10 @@ use crate::server::Server;
 
 /// By then the product must have taken everything that waits, with a good disk.
 const DRAIN_LIMIT: Duration = Duration::from_secs(30);
+/// A seal that comes this soon is worth waiting for.
+const NEAR_SEAL: Duration = Duration::from_millis(2500);
+/// Rounds that wait for one end between so long before it and a moment after.
+const BEFORE_SEAL: Duration = Duration::from_millis(100);
 const DUPLICATES: &str = "tributary_edge_requests_duplicate_total";
 
 /// Runs one mode to its end, or until something is wrong.
@@ -189,9 +193,13 @@ impl Run {
         tokio::time::sleep(drawn).await;
     }
 
-    /// How long a round's load lasts: mostly short.
+    /// How long a round's load lasts: mostly short, and until about a seal where one is near.
     async fn pause_for_load(&mut self) {
-        if self.rng.gen_bool(0.5) {
+        let to_seal = judge::until_seal();
+        if to_seal < NEAR_SEAL && self.rng.gen_bool(0.5) {
+            tokio::time::sleep(to_seal.saturating_sub(BEFORE_SEAL)).await;
+            self.pause(0, 500).await;
+        } else if self.rng.gen_bool(0.5) {
             self.pause(50, 400).await;
         } else {
             self.pause(400, 1500).await;

@@ -3,11 +3,13 @@
 //! Half of the cuts come at a step of the disk rather than at a time, so that they fall between a write
 //! and its sync, or between two files.
 
+use std::sync::Arc;
+
 use anyhow::Context;
 use rand::Rng;
 
 use super::Run;
-use crate::disk::Trap;
+use crate::disk::{Power, Trap};
 
 /// Where a cut is set to come: the journal is what an ack rests on.
 const PLACES: [&str; 4] = ["journal/", "journal/", "shards/", ""];
@@ -17,7 +19,11 @@ pub(super) async fn round(run: &mut Run) -> anyhow::Result<()> {
         // A machine that goes down again while it comes up.
         set_trap(run, 1..=600)?;
         run.server.spawn()?;
-        wait_for_cut(run, 0, 1500).await?;
+        let power = power(run)?;
+        tokio::select! {
+            () = power.sprung() => {}
+            () = run.pause(0, 1500) => {}
+        }
         cut(run).await?;
     }
     if !run.begin().await? {
@@ -27,7 +33,11 @@ pub(super) async fn round(run: &mut Run) -> anyhow::Result<()> {
         set_trap(run, 1..=300)?;
     }
     let load = run.take_crew()?.load(run.server.ports());
-    wait_for_cut(run, 50, 1500).await?;
+    let power = power(run)?;
+    tokio::select! {
+        () = power.sprung() => {}
+        () = run.pause_for_load() => {}
+    }
     run.note_duplicates().await;
     cut(run).await?;
     run.crew = Some(load.stop().await?);
@@ -37,23 +47,17 @@ pub(super) async fn round(run: &mut Run) -> anyhow::Result<()> {
 fn set_trap(run: &mut Run, steps: std::ops::RangeInclusive<u64>) -> anyhow::Result<()> {
     let within = PLACES[run.rng.gen_range(0..PLACES.len())];
     let trap = Trap { within, steps: run.rng.gen_range(steps) };
-    let disk = run.place.disk().context("this mode has a disk of its own")?;
-    disk.power().faults(|faults| faults.trap = Some(trap));
+    power(run)?.faults(|faults| faults.trap = Some(trap));
     Ok(())
 }
 
-/// Until a trap springs or the time is over, whichever is first.
-async fn wait_for_cut(run: &mut Run, from_ms: u64, to_ms: u64) -> anyhow::Result<()> {
-    let power = run.place.disk().context("this mode has a disk of its own")?.power().clone();
-    tokio::select! {
-        () = power.sprung() => {}
-        () = run.pause(from_ms, to_ms) => {}
-    }
-    Ok(())
+fn power(run: &mut Run) -> anyhow::Result<Arc<Power>> {
+    let disk = run.place.disk().context("this mode has a disk of its own")?;
+    Ok(disk.power().clone())
 }
 
 pub(super) async fn cut(run: &mut Run) -> anyhow::Result<()> {
-    let power = run.place.disk().context("this mode has a disk of its own")?.power().clone();
+    let power = power(run)?;
     power.hold();
     run.kill(|| power.release()).await?;
     let seed = run.rng.r#gen();
