@@ -27,7 +27,7 @@ pub(crate) struct RunArguments {
     pub(crate) modes: Vec<Mode>,
     #[arg(long, default_value_t = 200)]
     pub(crate) rounds: u64,
-    /// For a product that counts a request again when it is sent again: finds losses only
+    /// For a product that counts each try that it acked; one without an answer may count or not
     #[arg(long)]
     pub(crate) at_least_once: bool,
     #[command(flatten)]

@@ -58,8 +58,8 @@ pub struct Options {
     /// Rounds between two comparisons.
     pub check_every: u64,
     pub clients: usize,
-    /// For a product that does not recognize a request sent again: each counts once or up to as often
-    /// as it was sent, so that only losses are found.
+    /// For a product that does not recognize a request sent again: each try that was acked counts, one
+    /// without an answer may. Nobody hangs up then, so that little is left open.
     pub at_least_once: bool,
     pub tearing: Tear,
     pub plant: Option<Plant>,

@@ -16,8 +16,8 @@ pub(crate) enum Field {
     Bucket(usize),
 }
 
-/// What may be there: exactly what was acked, or, for a product that promises no more, at least that
-/// and at most every try.
+/// What may be there: exactly what was acked, or, for a product that promises no more, at least each try
+/// that was acked and at most every try.
 #[derive(Debug)]
 pub(crate) struct Bounds {
     pub(crate) least: Tally,

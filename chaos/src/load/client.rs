@@ -66,8 +66,12 @@ pub(super) struct Client {
     run_began_ns: u64,
     waiting: VecDeque<Request>,
     recent: VecDeque<Request>,
+    /// Whether it hangs up now and then.
+    hangs_up: bool,
     /// Every acked request, once.
     pub(super) acked: Tally,
+    /// Every try that was acked, for a product that counts each.
+    pub(super) acked_tries: Tally,
     /// Every try of every request.
     pub(super) tried: Tally,
     pub(super) seen: Seen,
@@ -75,13 +79,15 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(seed: u64, groups: Groups, run_began_ns: u64) -> Self {
+    pub(super) fn new(seed: u64, groups: Groups, run_began_ns: u64, hangs_up: bool) -> Self {
         Client {
             rng: StdRng::seed_from_u64(seed),
             groups,
             run_began_ns,
             waiting: VecDeque::new(),
             recent: VecDeque::new(),
+            hangs_up,
+            acked_tries: Tally::default(),
             acked: Tally::default(),
             tried: Tally::default(),
             seen: Seen::default(),
@@ -107,7 +113,7 @@ impl Client {
                 }
             };
             let went_well = match self.rng.gen_range(0..20) {
-                0..=2 => self.hang_up_on(&mut wires[0], request).await,
+                0..=2 if self.hangs_up => self.hang_up_on(&mut wires[0], request).await,
                 3..=5 => self.send_twice(&mut wires, request).await,
                 6..=7 => {
                     self.send_again(&mut wires[0]).await;
@@ -191,11 +197,10 @@ impl Client {
             first.send(hows[0], &request.body, &mut self.rng),
             second.send(hows[1], &request.body, &mut other_rng),
         );
-        for outcome in [&one, &two] {
-            self.check(&request, outcome);
-        }
-        let acked = [&one, &two].into_iter().find(|o| matches!(o, Outcome::Acked { .. })).cloned();
-        self.settle(request, acked.unwrap_or(one))
+        let is_acked = |outcome: &Outcome| matches!(outcome, Outcome::Acked { .. });
+        let (best, other) = if is_acked(&one) { (one, two) } else { (two, one) };
+        self.check(&request, &other);
+        self.settle(request, best)
     }
 
     /// As if the answer to an earlier request had been lost.
@@ -256,6 +261,9 @@ impl Client {
     }
 
     fn check(&mut self, request: &Request, outcome: &Outcome) {
+        if matches!(outcome, Outcome::Acked { .. }) {
+            request.add_to(&mut self.acked_tries);
+        }
         match outcome {
             Outcome::Acked { rejected } if *rejected != request.rejected => {
                 let (expected, tries) = (request.rejected, request.unanswered);

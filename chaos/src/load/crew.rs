@@ -22,10 +22,10 @@ pub(crate) struct Load {
 }
 
 impl Crew {
-    pub(crate) fn new(count: usize, seed: u64, groups: &Groups) -> Self {
+    pub(crate) fn new(count: usize, seed: u64, groups: &Groups, hang_up: bool) -> Self {
         let now_ns = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_nanos());
         let began_ns = u64::try_from(now_ns).unwrap_or(u64::MAX);
-        let client = |n| Client::new(seed.wrapping_add(n), groups.clone(), began_ns);
+        let client = |n| Client::new(seed.wrapping_add(n), groups.clone(), began_ns, hang_up);
         Crew { clients: (1..=count as u64).map(client).collect() }
     }
 
@@ -67,6 +67,10 @@ impl Crew {
 
     pub(crate) fn acked(&self) -> Tally {
         self.sum(|client| &client.acked)
+    }
+
+    pub(crate) fn acked_tries(&self) -> Tally {
+        self.sum(|client| &client.acked_tries)
     }
 
     pub(crate) fn tried(&self) -> Tally {

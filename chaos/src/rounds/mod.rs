@@ -70,7 +70,7 @@ impl Run {
         };
         let (binary, log) = (options.binary.clone(), dir.join("server.log"));
         let server = Server::new(binary, place.data(), log, plant, &mut rng)?;
-        let crew = Some(Crew::new(options.clients, rng.r#gen(), &groups));
+        let crew = Some(Crew::new(options.clients, rng.r#gen(), &groups, !options.at_least_once));
         let judge = Judge::new(server.api_port(), groups);
         let report = Report { mode: options.mode.name(), seed: options.seed, ..Report::default() };
         let at_least_once = options.at_least_once;
@@ -115,9 +115,10 @@ impl Run {
         self.crew = Some(load.stop().await?);
         self.drain().await?;
         let crew = self.crew()?;
-        let least = crew.acked();
-        let most = if self.at_least_once { self.crew()?.tried() } else { least.clone() };
-        (self.report.spans, self.report.cells) = (least.spans(), least.cells());
+        let acked = crew.acked();
+        let tries = (crew.acked_tries(), crew.tried());
+        (self.report.spans, self.report.cells) = (acked.spans(), acked.cells());
+        let (least, most) = if self.at_least_once { tries } else { (acked.clone(), acked) };
         let bounds = Bounds { least, most };
         let verdict = self.judge.judge(&bounds).await.context("asking the product")?;
         self.report.take(verdict);
