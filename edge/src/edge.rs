@@ -176,10 +176,9 @@ impl Edge {
             dedup::Options { window: options.dedup_window, limit_bytes: options.dedup_bytes };
         let dedup = Dedup::new(dedup_options, current.map_or(0, |(_, seed)| seed));
         let dir = format!("{}/fingerprints", options.dir);
-        let (fingerprints, loaded) =
-            FingerprintLog::open(files.clone(), &dir, |entry| dedup.remember(entry))
-                .await
-                .map_err(|error| EdgeError::Fingerprints(error.to_string()))?;
+        let (fingerprints, loaded) = FingerprintLog::open(files.clone(), &dir, &dedup)
+            .await
+            .map_err(|error| EdgeError::Fingerprints(error.to_string()))?;
         metrics.fingerprint_records_damaged.add(loaded.damaged_records);
         let carried = dedup.end();
         let log_options = log::Options { segment_bytes: options.segment_bytes };
@@ -260,7 +259,7 @@ async fn replay(
         let record = Record::decode(&bytes).map_err(unreadable)?;
         if let Record::Request(request) = &record {
             let RequestHead { fingerprint, uptime, answer, .. } = request.head;
-            dedup.remember(Remembered { fingerprint, uptime, answer });
+            dedup.remember(&[Remembered { fingerprint, uptime, answer }]);
         }
         if let Some(sealed) = ledger.take_in(at, record).map_err(unreadable)? {
             unsettled.insert(at, sealed);

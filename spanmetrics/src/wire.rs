@@ -60,6 +60,10 @@ impl<'a> Cursor<'a> {
         Cursor(message)
     }
 
+    pub(crate) fn rest(self) -> &'a [u8] {
+        self.0
+    }
+
     #[inline(always)]
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()

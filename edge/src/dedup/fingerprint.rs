@@ -17,8 +17,8 @@ pub(crate) struct Remembered {
 }
 
 impl Fingerprint {
-    /// Where it falls in a hash table. Who sends requests can search for bodies whose fingerprints have bits
-    /// in common; without the key they cannot know which of them would meet in a table.
+    /// Where it falls in a hash table. Who sends requests can search for bodies whose fingerprints have
+    /// bits in common; without the key they cannot know which of them would meet in a table.
     pub(super) fn spread(self, key: u64) -> u64 {
         let (low, high) = (self.0 as u64, (self.0 >> 64) as u64);
         folded(folded(low ^ key) ^ high ^ key.rotate_left(32))

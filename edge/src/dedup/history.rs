@@ -1,10 +1,10 @@
 //! Remembered answers in the order in which they came, oldest first, and an index over them.
 //!
-//! The index is a table of chains: a head for each slot, and in each entry a link to the next older one of
-//! its slot. A new entry goes to the head, so the oldest of all is always the last of its chain, and
-//! forgetting it leaves no gap and moves nothing. There are as many slots as entries; the table gets them one by one and
-//! splits one chain for each ("Linear Hashing", Litwin, 1980). So no push ever waits for a table to be
-//! made anew, and nothing is ever allocated but a page.
+//! The index is a table of chains: a head for each slot, and in each entry a link to the next older one
+//! of its slot. A new entry goes to the head, so the oldest of all is always the last of its chain, and
+//! forgetting it leaves no gap and moves nothing. There are as many slots as entries; the table gets them
+//! one by one and splits one chain for each ("Linear Hashing", Litwin, 1980). So no push ever waits for
+//! a table to be made anew, as it would with a map that doubles, and memory comes by the page.
 //!
 //! An entry is 36 bytes, its slot 4: 40 in all, and 24 more for an answer that is too large to be packed.
 //!
@@ -120,9 +120,9 @@ impl History {
         self.entries.bytes_due() + large
     }
 
-    /// Whether a further slot would make chains shorter.
-    pub(super) fn is_crowded(&self) -> bool {
-        self.len() > self.heads.len()
+    /// With fewer than entries the chains get long.
+    pub(super) fn slots(&self) -> u64 {
+        self.heads.len()
     }
 
     pub(super) fn slot_bytes_due(&self) -> usize {
@@ -205,7 +205,10 @@ impl Link {
     }
 }
 
-/// Fewer entries than this, or links would mean two. What the table's limit is held to.
+/// With its slot.
+pub(super) const ENTRY_BYTES: usize = size_of::<Entry>() + size_of::<Link>();
+
+/// Of entries there must be fewer than links can tell apart: a limit on memory must not be above this.
 pub(super) const MOST_BYTES: usize = Link::BITS as usize * size_of::<Entry>();
 
 impl Packed {
@@ -216,7 +219,7 @@ impl Packed {
     fn counts(answer: TraceAnswer) -> Option<Self> {
         let TraceAnswer { accepted, late, future } = answer;
         let fit = [accepted, late, future].iter().all(|count| *count <= Self::MASK);
-        fit.then(|| Packed(accepted | late << Self::BITS | future << (2 * Self::BITS)))
+        fit.then_some(Packed(accepted | late << Self::BITS | future << (2 * Self::BITS)))
     }
 
     fn large(number: u64) -> Self {

@@ -3,11 +3,11 @@
 //! ```text
 //!   trim the journal:  copied(places) ─▶ append, synced ─▶ journal.trim
 //!   later:             oldest() ─▶ trim
-//!   at a start:        open ─▶ remember … , then the journal's own ─▶ remember …
+//!   at a start:        open ─▶ remember … , then what the journal still has ─▶ remember …
 //! ```
 //!
-//! A crash between the append and the journal's trim leaves entries in both, and a failed append that is tried again may
-//! leave some twice: who takes them in must not mind.
+//! A crash between the append and the journal's trim leaves entries in both, and a failed append that is
+//! tried again may leave some twice: who takes them in must not mind.
 //!
 //! Not here: what is expired. A trim drops whole segments, so older ones may come back at a start.
 
@@ -21,7 +21,7 @@ use tributary_spanmetrics::codec::{DecodeError, Reader, Writer};
 use tributary_store::disk::Files;
 use tributary_store::log::{self, Index, LogError, SegmentLog};
 
-use super::{Fingerprint, Remembered, Uptime};
+use super::{Dedup, Fingerprint, Remembered, Uptime};
 use crate::TraceAnswer;
 
 const SEGMENT_BYTES: u64 = 4 << 20;
@@ -30,9 +30,10 @@ const RECORD_BYTES: usize = 64 << 10;
 const BATCH_RECORDS: usize = 32;
 
 /// A fingerprint and four varints.
+const MIN_ENTRY_BYTES: u64 = 16 + 4;
 const MAX_ENTRY_BYTES: usize = 16 + 4 * 10;
 const RECORD_ENTRIES: usize = 1024;
-const _: () = assert!(1 + RECORD_ENTRIES * MAX_ENTRY_BYTES <= RECORD_BYTES);
+const _: () = assert!(RECORD_ENTRIES * MAX_ENTRY_BYTES < RECORD_BYTES);
 const _: () = assert!((BATCH_RECORDS * RECORD_BYTES) as u64 <= SEGMENT_BYTES);
 
 const RECORD_V1: u8 = 1;
@@ -64,36 +65,46 @@ pub(crate) struct FingerprintLog {
 }
 
 impl FingerprintLog {
-    /// Opens the log in `dir`, a folder of its own, and hands over its entries in the order in which they were
-    /// appended. What is damaged is left out and told.
+    /// Opens the log in `dir`, a folder of its own, and has its entries remembered in the order in which
+    /// they were appended. What is damaged is left out and told.
     pub(crate) async fn open(
         files: Arc<dyn Files>,
         dir: &str,
-        take: impl FnMut(Remembered) + Send,
+        dedup: &Dedup,
     ) -> Result<(Self, Loaded), FingerprintLogError> {
-        Self::open_with(files, dir, SEGMENT_BYTES, take).await
+        let (mut log, damaged) = Self::recover(files, dir, SEGMENT_BYTES).await?;
+        dedup.expect(log.bytes() / MIN_ENTRY_BYTES);
+        let loaded = log.load(dir, damaged, |entries| dedup.remember(&entries)).await?;
+        Ok((log, loaded))
     }
 
-    async fn open_with(
+    async fn recover(
         files: Arc<dyn Files>,
         dir: &str,
         segment_bytes: u64,
-        mut take: impl FnMut(Remembered) + Send,
-    ) -> Result<(Self, Loaded), FingerprintLogError> {
+    ) -> Result<(Self, Loaded), LogError> {
         let (log, recovered) = SegmentLog::open(files, dir, log::Options { segment_bytes }).await?;
-        let mut loaded = Loaded::default();
+        let mut damaged = Loaded::default();
         for damage in &recovered.damaged {
-            loaded.damaged_records += damage.to.0 - damage.from.0;
-            loaded.damaged_bytes += damage.bytes;
+            damaged.damaged_records += damage.to.0 - damage.from.0;
+            damaged.damaged_bytes += damage.bytes;
         }
-        let mut newest = VecDeque::new();
-        let mut reader = log.read_from(log.first_index());
+        Ok((FingerprintLog { log, newest: VecDeque::new() }, damaged))
+    }
+
+    async fn load(
+        &mut self,
+        dir: &str,
+        mut loaded: Loaded,
+        mut take: impl FnMut(Vec<Remembered>) + Send,
+    ) -> Result<Loaded, FingerprintLogError> {
+        let mut reader = self.log.read_from(self.log.first_index());
         while let Some((at, bytes)) = reader.next().await? {
             match decode(&bytes) {
                 Ok(entries) => {
-                    newest.push_back((at, newest_of(&entries)));
+                    self.newest.push_back((at, newest_of(&entries)));
                     loaded.entries += entries.len() as u64;
-                    entries.into_iter().for_each(&mut take);
+                    take(entries);
                 }
                 Err(DecodeError::UnknownVersion(found)) => {
                     let dir = dir.to_owned();
@@ -106,7 +117,7 @@ impl FingerprintLog {
                 }
             }
         }
-        Ok((FingerprintLog { log, newest }, loaded))
+        Ok(loaded)
     }
 
     /// Durable on return, all of it. After an error some may be; the same entries can be appended again.
@@ -120,7 +131,8 @@ impl FingerprintLog {
         Ok(())
     }
 
-    /// Drops the segments that hold nothing as new as `oldest`. After an error the next trim makes up for it.
+    /// Drops the segments that hold nothing as new as `oldest`. After an error the next trim makes up for
+    /// it.
     pub(crate) async fn trim(&mut self, oldest: Uptime) -> Result<(), LogError> {
         while self.newest.front().is_some_and(|(_, newest)| *newest < oldest) {
             self.newest.pop_front();

@@ -26,8 +26,8 @@ async fn open(
 ) -> Result<(FingerprintLog, Vec<Remembered>, Loaded), FingerprintLogError> {
     let mut found = Vec::new();
     let files = Arc::new(disk.clone());
-    let (log, loaded) =
-        FingerprintLog::open_with(files, DIR, SMALL, |entry| found.push(entry)).await?;
+    let (mut log, damaged) = FingerprintLog::recover(files, DIR, SMALL).await?;
+    let loaded = log.load(DIR, damaged, |entries| found.extend(entries)).await?;
     assert_eq!(loaded.entries, found.len() as u64);
     Ok((log, found, loaded))
 }
@@ -238,7 +238,7 @@ async fn history(seed: u64) {
                 kept = oldest;
                 let _ = log.trim(entry(oldest).uptime).await;
             } else {
-                // From what is not known to be durable on: a failed append is tried again, mostly with more.
+                // A failed append is tried again, mostly with more.
                 let until = tried.max(durable + rng.gen_range(0..60));
                 tried = until;
                 if log.append(&entries(durable..until)).await.is_ok() {
@@ -277,11 +277,10 @@ async fn a_repeat_after_the_journal_was_trimmed_and_a_crash_is_known() {
 
     let dedup = Dedup::new(Options::default(), 2);
     let files = Arc::new(disk.reopen());
-    let (_, loaded) =
-        FingerprintLog::open(files, DIR, |entry| dedup.remember(entry)).await.unwrap();
+    let (_, loaded) = FingerprintLog::open(files, DIR, &dedup).await.unwrap();
     assert_eq!(loaded.entries, 500);
     // What the journal still has, some of it a second time.
-    entries(450..700).into_iter().for_each(|entry| dedup.remember(entry));
+    dedup.remember(&entries(450..700));
     assert_eq!((dedup.len(), dedup.latest()), (700, entry(699).uptime));
     for n in 0..700 {
         let Registration::Known(answer) = dedup.register(entry(n).fingerprint, dedup.latest())
@@ -309,7 +308,8 @@ async fn a_full_window_is_loaded() {
         })
         .collect();
     let files: Arc<dyn Files> = Arc::new(disk);
-    let (mut log, _) = FingerprintLog::open(files.clone(), DIR, drop).await.unwrap();
+    let (mut log, _) =
+        FingerprintLog::open(files.clone(), DIR, &Dedup::new(Options::default(), 7)).await.unwrap();
     let began = Instant::now();
     log.append(&window).await.unwrap();
     println!("append {FULL}: {:?}, {} bytes", began.elapsed(), log.bytes());
@@ -318,7 +318,7 @@ async fn a_full_window_is_loaded() {
     let before = resident_bytes();
     let began = Instant::now();
     let dedup = Dedup::new(Options::default(), 7);
-    FingerprintLog::open(files, DIR, |entry| dedup.remember(entry)).await.unwrap();
+    FingerprintLog::open(files, DIR, &dedup).await.unwrap();
     println!("load: {:?}", began.elapsed());
     let (bytes, len) = (dedup.bytes(), dedup.len());
     assert_eq!((len, dedup.evicted()), (FULL, 0));

@@ -11,11 +11,11 @@
 //! ```
 //!
 //! - A fingerprint is looked up and registered in one step, so of any number of repeats one is [`New`].
-//! - An answer is remembered for a window of [`Uptime`], counted from the uptime that was recorded with its
-//!   request. A clock that steps and a time that the edge was down change nothing.
+//! - An answer is remembered for a window of [`Uptime`], counted from the uptime that was recorded with
+//!   its request. A clock that steps and a time that the edge was down change nothing.
 //! - Memory is bounded by bytes. Beyond it the oldest answers go early, and are counted (laws 5, 9).
-//! - The journal carries the fingerprints of its requests; before it is trimmed, the [`FingerprintLog`] takes
-//!   them over.
+//! - The journal carries the fingerprints of its requests; before it is trimmed, the [`FingerprintLog`]
+//!   takes them over.
 //!
 //! Not here: what a fingerprint is made of, and who may refuse a request; the ingest's business. When to
 //! trim; the sequencer's.
@@ -32,7 +32,7 @@ mod uptime;
 
 pub(crate) use fingerprint::{Fingerprint, Remembered};
 pub(crate) use history::Place;
-pub(crate) use log::{FingerprintLog, FingerprintLogError, Loaded};
+pub(crate) use log::FingerprintLog;
 pub(crate) use shared::{Dedup, Registered, Registration};
 pub(crate) use table::Options;
 pub(crate) use uptime::{RunningTime, Uptime};

@@ -73,9 +73,15 @@ impl Dedup {
         }
     }
 
+    /// About so many entries will follow. It only spares them time.
+    pub(crate) fn expect(&self, entries: u64) {
+        self.lock().table.expect(entries);
+    }
+
     /// What an earlier start recorded, in the order in which it did.
-    pub(crate) fn remember(&self, recorded: Remembered) {
-        self.lock().table.remember(recorded);
+    pub(crate) fn remember(&self, recorded: &[Remembered]) {
+        let mut shared = self.lock();
+        recorded.iter().for_each(|entry| shared.table.remember(*entry));
     }
 
     /// The highest uptime that was heard of: after the replay, what the running time goes on from.
@@ -88,7 +94,8 @@ impl Dedup {
         self.lock().table.oldest()
     }
 
-    /// Where the next that completes goes. Noted with a journal record, it says which are recorded before it.
+    /// Where the next that completes goes. Noted with a journal record, it says which are recorded before
+    /// that.
     pub(crate) fn end(&self) -> Place {
         self.lock().table.end()
     }
@@ -102,6 +109,7 @@ impl Dedup {
         self.lock().table.len()
     }
 
+    #[cfg(test)]
     pub(crate) fn in_flight(&self) -> usize {
         self.lock().table.in_flight()
     }

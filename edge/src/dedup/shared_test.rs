@@ -30,6 +30,12 @@ fn waiter(dedup: &Dedup) -> oneshot::Receiver<Outcome> {
     }
 }
 
+/// What the one that waits is told, which is bound to come.
+async fn told(waiter: oneshot::Receiver<Outcome>) -> Outcome {
+    let told = tokio::time::timeout(Duration::from_secs(10), waiter).await;
+    told.expect("nobody waits for ever").expect("it is told something")
+}
+
 #[tokio::test]
 async fn those_who_wait_get_the_first_answer() {
     let dedup = dedup();
@@ -42,7 +48,7 @@ async fn those_who_wait_get_the_first_answer() {
     }
     first.complete(NOW, answer());
     for waiter in waiters {
-        assert_eq!(waiter.await, Ok(Ok(answer())));
+        assert_eq!(told(waiter).await, Ok(answer()));
     }
     let Registration::Known(known) = dedup.register(FINGERPRINT, NOW) else { panic!("remembered") };
     assert_eq!(known, answer());
@@ -54,7 +60,7 @@ async fn a_dropped_registration_fails_those_who_wait_and_the_next_starts_afresh(
     let first = new(&dedup);
     let waiter = waiter(&dedup);
     drop(first);
-    let refusal = waiter.await.expect("it is answered").expect_err("nothing counts");
+    let refusal = told(waiter).await.expect_err("nothing counts");
     assert!(refusal.is_retryable(), "{refusal}");
     assert_eq!(dedup.in_flight(), 0);
     new(&dedup).complete(NOW, answer());
@@ -73,7 +79,7 @@ async fn a_panic_fails_those_who_wait_and_the_next_starts_afresh() {
         panic!("planted");
     });
     go.send(()).expect("it waits");
-    let refusal = waiter.await.expect("it is answered").expect_err("nothing counts");
+    let refusal = told(waiter).await.expect_err("nothing counts");
     assert!(refusal.is_retryable(), "{refusal}");
     assert!(task.await.expect_err("it panicked").is_panic());
     drop(new(&dedup));
@@ -85,10 +91,10 @@ async fn a_refusal_is_passed_on_if_trying_again_may_help() {
     let (first, waits) = (new(&dedup), waiter(&dedup));
     let full = Refusal::Journal("the disk is full".into());
     first.refuse(full.clone());
-    assert_eq!(waits.await, Ok(Err(full)));
+    assert_eq!(told(waits).await, Err(full));
     let (first, waits) = (new(&dedup), waiter(&dedup));
     first.refuse(Refusal::TooLarge("ten times".into()));
-    let refusal = waits.await.expect("it is answered").expect_err("nothing counts");
+    let refusal = told(waits).await.expect_err("nothing counts");
     assert!(refusal.is_retryable(), "{refusal}");
     drop(new(&dedup));
 }
@@ -100,7 +106,7 @@ async fn one_that_hung_up_harms_nobody() {
     let (gone, stays) = (waiter(&dedup), waiter(&dedup));
     drop(gone);
     first.complete(NOW, answer());
-    assert_eq!(stays.await, Ok(Ok(answer())));
+    assert_eq!(told(stays).await, Ok(answer()));
 }
 
 #[tokio::test]
@@ -108,11 +114,11 @@ async fn beyond_the_most_that_may_wait_one_is_told_to_try_again() {
     let dedup = dedup();
     let first = new(&dedup);
     let waiters: Vec<_> = (0..MAX_WAITERS).map(|_| waiter(&dedup)).collect();
-    let refusal = waiter(&dedup).await.expect("at once").expect_err("too many");
+    let refusal = told(waiter(&dedup)).await.expect_err("too many");
     assert!(refusal.is_retryable(), "{refusal}");
     first.complete(NOW, answer());
     for waiter in waiters {
-        assert_eq!(waiter.await, Ok(Ok(answer())));
+        assert_eq!(told(waiter).await, Ok(answer()));
     }
     // All have left, so others may wait.
     let (first, waits) = match dedup.register(Fingerprint(5), NOW) {

@@ -1,19 +1,21 @@
 //! The pure core: which requests were answered before, and what. No lock, no clock.
 //!
-//! A fingerprint is in flight from its registration until it is completed or given up; then, once completed,
-//! it is remembered for a window. Age is judged at the look-up, by each entry's own uptime; that the expired ones
-//! also leave memory is done by the way, a few with each call.
+//! A fingerprint is in flight from its registration until it is completed or given up; then, once
+//! completed, it is remembered for a window. Age is judged at the look-up, by each entry's own uptime;
+//! that the expired ones also leave memory is done by the way, a few with each call.
 //!
 //! **Bounded**: what is remembered makes room when `bytes()` would pass the limit, oldest first, counted
-//! as evicted if it had not expired. What is in flight is never evicted: a repeat of it would count twice. Its number is
-//! bounded by the queue of those who registered it, and its bytes are taken from the others.
+//! as evicted if it had not expired. What is in flight is never evicted: a repeat of it would count
+//! twice. Its number is bounded by the queue of those who registered it, and its bytes are taken from the
+//! others. Above the limit come at most a page of entries, one of slots, one of large answers, and what
+//! is in flight.
 
 use std::ops::Range;
 use std::time::Duration;
 
 use hashbrown::HashTable;
 
-use super::history::{History, MOST_BYTES};
+use super::history::{ENTRY_BYTES, History, MOST_BYTES};
 use super::{Fingerprint, Place, Remembered, Uptime};
 use crate::TraceAnswer;
 
@@ -97,6 +99,15 @@ impl Table {
         }
     }
 
+    /// About so many entries will follow. It only spares them time: no chain needs to be split.
+    pub(crate) fn expect(&mut self, entries: u64) {
+        let most = (self.options.limit_bytes / ENTRY_BYTES) as u64;
+        let slots = (self.len() + entries).min(most);
+        while self.history.slots() < slots && self.has_room(self.history.slot_bytes_due()) {
+            self.history.add_slot();
+        }
+    }
+
     /// Takes what was recorded; again, or older than what is known, it changes nothing.
     pub(crate) fn remember(&mut self, recorded: Remembered) {
         self.pass(recorded.uptime);
@@ -109,8 +120,8 @@ impl Table {
         self.make_room(self.history.bytes_due(recorded.answer));
         self.history.push(recorded);
         // Where there is no room for a page of slots the chains just get longer.
-        let bytes = self.bytes() + self.history.slot_bytes_due();
-        if self.history.is_crowded() && bytes <= self.options.limit_bytes {
+        let is_crowded = self.history.len() > self.history.slots();
+        if is_crowded && self.has_room(self.history.slot_bytes_due()) {
             self.history.add_slot();
         }
     }
@@ -120,6 +131,7 @@ impl Table {
         self.history.len()
     }
 
+    #[cfg(test)]
     pub(crate) fn in_flight(&self) -> usize {
         self.in_flight.len()
     }
@@ -166,11 +178,15 @@ impl Table {
 
     /// Lets so many bytes more stay within the limit, as far as forgetting helps.
     fn make_room(&mut self, bytes: usize) {
-        while self.bytes() + bytes > self.options.limit_bytes
+        while !self.has_room(bytes)
             && let Some(gone) = self.history.pop()
         {
             self.evicted += u64::from(!self.has_expired(gone));
         }
+    }
+
+    fn has_room(&self, bytes: usize) -> bool {
+        self.bytes() + bytes <= self.options.limit_bytes
     }
 
     fn has_expired(&self, uptime: Uptime) -> bool {

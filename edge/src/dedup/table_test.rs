@@ -75,8 +75,12 @@ fn step() -> impl Strategy<Value = Step> {
 
 proptest! {
     #[test]
-    fn it_says_what_a_plain_map_says(steps in prop::collection::vec(step(), 0..150)) {
+    fn it_says_what_a_plain_map_says(
+        expected in 0u64..50,
+        steps in prop::collection::vec(step(), 0..150),
+    ) {
         let (mut table, mut model) = (Table::new(ROOMY, KEY), Model::default());
+        table.expect(expected);
         let (mut now, mut recorded) = (1_000_u64, Vec::new());
         for (n, step) in (0..).zip(steps) {
             let off = |off: i64| now.saturating_add_signed(off);
@@ -227,14 +231,24 @@ fn kept_boundary(table: &Table) -> u64 {
 
 #[test]
 fn beyond_the_limit_the_oldest_go_early_and_are_counted() {
-    for limit_bytes in [60_000, 100_000, 250_000] {
+    for limit_bytes in (50_000..250_000).step_by(7_000) {
         let mut table = Table::new(Options { limit_bytes, ..ROOMY }, KEY);
         let most = |table: &Table| assert!(table.bytes() <= limit_bytes, "{}", table.bytes());
-        flood(&mut table, 9_000, most);
+        flood(&mut table, 7_000, most);
         let kept = table.len() as usize;
         assert!(kept * 40 + (48 << 10) > limit_bytes, "{kept} of {limit_bytes} bytes");
-        assert_eq!(table.evicted() + table.len(), 9_000, "none had expired");
+        assert_eq!(table.evicted() + table.len(), 7_000, "none had expired");
     }
+}
+
+#[test]
+fn what_is_expected_takes_no_more_room_than_what_comes() {
+    let limit_bytes = 250_000;
+    let mut table = Table::new(Options { limit_bytes, ..ROOMY }, KEY);
+    table.expect(u64::MAX);
+    assert!(table.bytes() < limit_bytes / 5, "{}", table.bytes());
+    flood(&mut table, 9_000, |table| assert!(table.bytes() <= limit_bytes));
+    assert!(table.len() as usize * 40 + (48 << 10) > limit_bytes, "{}", table.len());
 }
 
 #[test]
@@ -245,6 +259,22 @@ fn within_the_limit_only_what_expired_goes() {
     assert_eq!(table.evicted(), 0);
     assert!(table.len() <= 10_000 + 100, "{}", table.len());
     assert!(table.bytes() <= 10_000 * 40 + BARE + (40 << 10), "{}", table.bytes());
+}
+
+#[test]
+fn what_expired_but_did_not_leave_yet_is_not_counted_as_evicted() {
+    let mut table = Table::new(Options { limit_bytes: 250_000, ..ROOMY }, KEY);
+    let is_full = |table: &Table| !table.has_room(table.history.bytes_due(answer(0)));
+    for n in 0.. {
+        if is_full(&table) {
+            break;
+        }
+        table.remember(remembered(n, 0, 0));
+    }
+    let full = table.len();
+    table.remember(remembered(1 << 90, 200, 0));
+    assert_eq!(table.evicted(), 0);
+    assert!(table.len() < full - EXPIRED_PER_CALL as u64, "it made room");
 }
 
 #[test]

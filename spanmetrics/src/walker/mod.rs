@@ -47,7 +47,7 @@ use admission::{Admission, Admitted};
 use cut::Cut;
 use known::{KnownGroups, MAX_PART_BYTES, Signature};
 use resources::{Resource, Resources};
-use span::{RawSpan, Shape};
+use span::RawSpan;
 use wanted::Wanted;
 
 pub use wanted::MAX_WANTED;
@@ -321,9 +321,8 @@ impl Walk<'_> {
         parts: &mut [Option<&'s [u8]>],
     ) -> Result<(), Broken> {
         parts.fill(None);
-        let raw = match span::read(bytes, self.wanted, &mut parts[1..])? {
-            Shape::Common(raw) => raw,
-            Shape::Odd => return self.odd_span(bytes, resource),
+        let Some(raw) = span::read(bytes, self.wanted, &mut parts[1..]) else {
+            return self.odd_span(bytes, resource);
         };
         if !self.admit(raw.end_ns) {
             return Ok(());

@@ -26,6 +26,12 @@ impl Wanted {
         Wanted { keys, by_length }
     }
 
+    /// Whether a key of this length may be wanted.
+    #[inline(always)]
+    pub(super) fn may_have(&self, length: usize) -> bool {
+        self.by_length[length.min(LENGTHS - 1)] != 0
+    }
+
     #[inline(always)]
     pub(super) fn find(&self, key: &[u8]) -> Option<usize> {
         let mut candidates = self.by_length[key.len().min(LENGTHS - 1)];

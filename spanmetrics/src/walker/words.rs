@@ -3,37 +3,81 @@
 //! A call of the C library's `memcmp` costs more than these comparisons do: most texts that tell groups
 //! apart have eight to forty bytes.
 
-/// Of two slices of one length.
+/// Whether two slices are the same.
 #[inline(always)]
 pub(super) fn same(a: &[u8], b: &[u8]) -> bool {
     if a.len() != b.len() {
         return false;
     }
-    match (a.last_chunk::<8>(), b.last_chunk::<8>()) {
-        (Some(last_a), Some(last_b)) => {
-            let mut differ = word(*last_a) ^ word(*last_b);
-            for (a, b) in a.as_chunks::<8>().0.iter().zip(b.as_chunks::<8>().0) {
-                differ |= word(*a) ^ word(*b);
+    match (ends::<8>(a), ends::<8>(b)) {
+        (Some(ends_a), Some(ends_b)) => {
+            if a.len() <= 16 {
+                return differ(ends_a, ends_b) == 0;
             }
-            differ == 0
+            same_long(a, b)
         }
         _ => short(a) == short(b),
     }
 }
 
+#[inline(always)]
+fn same_long(a: &[u8], b: &[u8]) -> bool {
+    let (Some(ends_a), Some(ends_b)) = (ends::<16>(a), ends::<16>(b)) else { return false };
+    if differ_wide(ends_a, ends_b) != 0 {
+        return false;
+    }
+    // What lies between the first sixteen and the last.
+    let (mut at, end) = (16, a.len().saturating_sub(16));
+    while at < end {
+        match (a.get(at..).and_then(<[u8]>::first_chunk), b.get(at..).and_then(<[u8]>::first_chunk))
+        {
+            (Some(a), Some(b)) if word(*a) == word(*b) => at += 8,
+            _ => return false,
+        }
+    }
+    true
+}
+
+/// The first and the last bytes, which may overlap.
+#[inline(always)]
+fn ends<const N: usize>(bytes: &[u8]) -> Option<(&[u8; N], &[u8; N])> {
+    Some((bytes.first_chunk()?, bytes.last_chunk()?))
+}
+
+#[inline(always)]
+fn differ(a: (&[u8; 8], &[u8; 8]), b: (&[u8; 8], &[u8; 8])) -> u64 {
+    (word(*a.0) ^ word(*b.0)) | (word(*a.1) ^ word(*b.1))
+}
+
+#[inline(always)]
+fn differ_wide(a: (&[u8; 16], &[u8; 16]), b: (&[u8; 16], &[u8; 16])) -> u128 {
+    (u128::from_le_bytes(*a.0) ^ u128::from_le_bytes(*b.0))
+        | (u128::from_le_bytes(*a.1) ^ u128::from_le_bytes(*b.1))
+}
+
 /// Mixes a slice into a hash; equal hashes of different slices are to be expected.
 #[inline(always)]
 pub(super) fn mix(seed: u64, bytes: &[u8]) -> u64 {
-    let mut hash = fold(seed ^ bytes.len() as u64, SPREAD);
-    match bytes.last_chunk::<8>() {
-        Some(last) => {
-            for part in bytes.as_chunks::<8>().0 {
-                hash = fold(hash ^ word(*part), SPREAD);
-            }
-            fold(hash ^ word(*last), SPREAD)
+    let seed = seed ^ (bytes.len() as u64).wrapping_mul(SPREAD);
+    match ends::<8>(bytes) {
+        Some((first, last)) => {
+            let hash = fold(seed ^ word(*first), SPREAD ^ word(*last));
+            if bytes.len() <= 16 { hash } else { mix_between(hash, bytes) }
         }
-        None => fold(hash ^ short(bytes), SPREAD),
+        None => fold(seed ^ short(bytes), SPREAD),
     }
+}
+
+/// What the first and the last word leave out.
+#[inline(always)]
+fn mix_between(mut hash: u64, bytes: &[u8]) -> u64 {
+    let (mut at, end) = (8, bytes.len() - 8);
+    while at < end {
+        let Some(part) = bytes.get(at..).and_then(<[u8]>::first_chunk) else { break };
+        hash = fold(hash ^ word(*part), SPREAD);
+        at += 8;
+    }
+    hash
 }
 
 /// The product of two words, folded to one.
