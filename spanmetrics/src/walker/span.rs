@@ -33,6 +33,9 @@ const ATTRIBUTE: u8 = tag(9, LENGTH);
 const EVENT: u8 = tag(11, LENGTH);
 const LINK: u8 = tag(13, LENGTH);
 const STATUS: u8 = tag(15, LENGTH);
+/// Field 16, of four bytes: its tag takes two.
+const FLAGS: u8 = 0x85;
+const FLAGS_SECOND: u8 = 0x01;
 
 const KEY_VALUE_KEY: u8 = tag(1, LENGTH);
 const KEY_VALUE_VALUE: u8 = tag(2, LENGTH);
@@ -78,6 +81,10 @@ pub(super) fn read<'a>(
                 raw.status = status_code(status, raw.status)?;
                 rest
             }
+            FLAGS => match rest {
+                [FLAGS_SECOND, _, _, _, _, rest @ ..] => rest,
+                _ => other(left)?,
+            },
             _ => other(left)?,
         };
     }
