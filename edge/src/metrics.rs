@@ -28,6 +28,9 @@ pub struct EdgeMetrics {
     pub refused_method: Counter,
     pub refused_unknown_path: Counter,
     pub refused_slow: Counter,
+    pub refused_panic: Counter,
+    /// The client reset the call or hung up before the request was whole.
+    pub refused_cancelled: Counter,
     pub refused_overload: Counter,
     pub refused_journal: Counter,
     /// Signals that are not taken, by number of points or records.
@@ -42,6 +45,10 @@ pub struct EdgeMetrics {
     pub journal_failures: Counter,
     pub journal_bytes: Gauge,
     pub unsettled_seals: Gauge,
+    /// Of the receivers, on both ports.
+    pub connections: Gauge,
+    pub window_bytes: Gauge,
+    pub held_bytes: Gauge,
 }
 
 impl EdgeMetrics {
@@ -116,6 +123,8 @@ impl EdgeMetrics {
             refused(&self.refused_method, "method"),
             refused(&self.refused_unknown_path, "unknown_path"),
             refused(&self.refused_slow, "slow"),
+            refused(&self.refused_panic, "panic"),
+            refused(&self.refused_cancelled, "cancelled"),
             refused(&self.refused_overload, "overload"),
             refused(&self.refused_journal, "journal"),
             self.rejected_data_points.labelled(REJECTED, REJECTED_HELP, &[("signal", "metrics")]),
@@ -141,6 +150,18 @@ impl EdgeMetrics {
             self.unsettled_seals.metric(
                 "tributary_edge_unsettled_seals",
                 "Seals whose slices are not all answered yet.",
+            ),
+            self.connections.metric(
+                "tributary_edge_connections",
+                "Connections to the receivers that are open.",
+            ),
+            self.window_bytes.metric(
+                "tributary_edge_window_bytes",
+                "Bytes that clients may send unasked: HTTP/2 windows and read buffers.",
+            ),
+            self.held_bytes.metric(
+                "tributary_edge_held_bytes",
+                "Bytes of requests that the receivers hold, with what decompresses them.",
             ),
         ]
     }

@@ -1,16 +1,14 @@
 //! What is done with a body once it is there, whichever protocol brought it.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
 use tributary_spanmetrics::{Encoding, Tenant};
 
-use super::Options;
 use super::answer::{Answer, Partial};
-use super::body::{Coding, Held, Unpacker};
+use super::body::{Coding, Held, Room, Unpacker};
 use super::count;
 use super::fault::Fault;
+use super::options::Limits;
 use crate::ingest::{EdgeHandle, TraceAnswer, TraceRequest};
 use crate::metrics::EdgeMetrics;
 
@@ -45,27 +43,44 @@ impl Signal {
 
 pub(crate) struct Exporter {
     handle: EdgeHandle,
-    options: Options,
-    /// A permit for each byte that bodies may hold.
-    room: Arc<Semaphore>,
+    request_bytes: usize,
+    room: Room,
+    #[cfg(test)]
+    pub(crate) hook: super::testing::Hook,
 }
 
 impl Exporter {
-    pub(crate) fn new(handle: EdgeHandle, options: Options) -> Self {
-        let room = Arc::new(Semaphore::new(options.held_bytes.min(Semaphore::MAX_PERMITS)));
-        Exporter { handle, options, room }
-    }
-
-    pub(crate) fn options(&self) -> &Options {
-        &self.options
+    pub(crate) fn new(handle: EdgeHandle, limits: Limits) -> Self {
+        let room = Room::new(limits.held_bytes, handle.metrics().clone());
+        Exporter {
+            handle,
+            request_bytes: limits.request_bytes,
+            room,
+            #[cfg(test)]
+            hook: super::testing::Hook::default(),
+        }
     }
 
     pub(crate) fn metrics(&self) -> &EdgeMetrics {
         self.handle.metrics()
     }
 
-    pub(crate) fn unpacker(&self, coding: Coding) -> Unpacker {
-        Unpacker::new(coding, self.options.request_bytes, &self.room)
+    /// `announced` is how long the body will be as it is sent, if somebody said.
+    pub(crate) fn unpacker(
+        &self,
+        coding: Coding,
+        announced: Option<u64>,
+    ) -> Result<Unpacker, Fault> {
+        let limit_bytes = self.request_bytes;
+        let announced = announced.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+        if announced.is_some_and(|bytes| bytes > limit_bytes) {
+            return Err(Fault::TooLarge { limit_bytes });
+        }
+        Unpacker::new(coding, limit_bytes, announced, &self.room)
+    }
+
+    pub(crate) fn request_bytes(&self) -> usize {
+        self.request_bytes
     }
 
     pub(crate) async fn export(
@@ -75,6 +90,8 @@ impl Exporter {
         encoding: Encoding,
         body: Held,
     ) -> Result<Answer, Fault> {
+        #[cfg(test)]
+        self.hook.reached().await;
         // The share is given back when the body is no longer needed: at the answer.
         let Held { bytes, share: _share } = body;
         let partial = match signal {

@@ -21,8 +21,8 @@ pub(crate) enum Fault {
     TooLarge { limit_bytes: usize },
     #[error("the content type is not taken: send {0}")]
     ContentType(&'static str),
-    #[error("the compression is not taken: send gzip or none")]
-    Encoding,
+    #[error("the compression is not taken: send {0}")]
+    Encoding(&'static str),
     #[error("the method is not taken: send POST")]
     Method,
     #[error("nothing is served under this name: {0}")]
@@ -31,6 +31,13 @@ pub(crate) enum Fault {
     Busy,
     #[error("the request did not come whole within {limit:?}; try again")]
     Slow { limit: Duration },
+    /// Nobody reads the answer.
+    #[error("the client gave the request up")]
+    Cancelled,
+    #[error("the edge failed at this request and goes on; try again")]
+    Panic,
+    #[error("grpc.health.v1 knows no such service here: ask for \"\", or for one of OTLP's")]
+    UnknownService,
     #[error(transparent)]
     Refused(#[from] Refusal),
 }
@@ -39,7 +46,7 @@ impl Fault {
     /// The request may count when it is sent again as it is.
     pub(crate) fn is_retryable(&self) -> bool {
         match self {
-            Fault::Busy | Fault::Slow { .. } => true,
+            Fault::Busy | Fault::Slow { .. } | Fault::Panic => true,
             Fault::Refused(refusal) => refusal.is_retryable(),
             _ => false,
         }
@@ -51,7 +58,9 @@ impl Fault {
             Fault::TooLarge { .. } | Fault::Refused(Refusal::TooLarge(_)) => {
                 Code::ResourceExhausted
             }
-            Fault::Encoding | Fault::Method | Fault::UnknownPath(_) => Code::Unimplemented,
+            Fault::Encoding(_) | Fault::Method | Fault::UnknownPath(_) => Code::Unimplemented,
+            Fault::UnknownService => Code::NotFound,
+            Fault::Cancelled => Code::Cancelled,
             Fault::Slow { .. } => Code::DeadlineExceeded,
             _ if self.is_retryable() => Code::Unavailable,
             _ => Code::InvalidArgument,
@@ -63,9 +72,9 @@ impl Fault {
             Fault::TooLarge { .. } | Fault::Refused(Refusal::TooLarge(_)) => {
                 StatusCode::PAYLOAD_TOO_LARGE
             }
-            Fault::ContentType(_) | Fault::Encoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Fault::ContentType(_) | Fault::Encoding(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Fault::Method => StatusCode::METHOD_NOT_ALLOWED,
-            Fault::UnknownPath(_) => StatusCode::NOT_FOUND,
+            Fault::UnknownPath(_) | Fault::UnknownService => StatusCode::NOT_FOUND,
             Fault::Slow { .. } => StatusCode::REQUEST_TIMEOUT,
             _ if self.is_retryable() => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::BAD_REQUEST,
@@ -77,11 +86,13 @@ impl Fault {
             Fault::BadData(_) => &metrics.refused_bad_data,
             Fault::TooLarge { .. } => &metrics.refused_too_large,
             Fault::ContentType(_) => &metrics.refused_content_type,
-            Fault::Encoding => &metrics.refused_encoding,
+            Fault::Encoding(_) => &metrics.refused_encoding,
             Fault::Method => &metrics.refused_method,
-            Fault::UnknownPath(_) => &metrics.refused_unknown_path,
+            Fault::UnknownPath(_) | Fault::UnknownService => &metrics.refused_unknown_path,
             Fault::Busy => &metrics.refused_overload,
             Fault::Slow { .. } => &metrics.refused_slow,
+            Fault::Cancelled => &metrics.refused_cancelled,
+            Fault::Panic => &metrics.refused_panic,
             // The ingest has counted it.
             Fault::Refused(_) => return,
         };
@@ -97,7 +108,9 @@ mod tests {
     fn what_may_be_sent_again_says_so_in_both_protocols() {
         let overload = Fault::Refused(Refusal::Overload { waiting_bytes: 7 });
         let journal = Fault::Refused(Refusal::Journal("disk full".into()));
-        for fault in [overload, journal, Fault::Refused(Refusal::Stopping), Fault::Busy] {
+        for fault in
+            [overload, journal, Fault::Refused(Refusal::Stopping), Fault::Busy, Fault::Panic]
+        {
             assert!(fault.is_retryable(), "{fault}");
             assert_eq!(fault.code(), Code::Unavailable, "{fault}");
             assert_eq!(fault.http_status(), StatusCode::SERVICE_UNAVAILABLE, "{fault}");
@@ -110,9 +123,10 @@ mod tests {
             Fault::BadData("broken".into()),
             Fault::TooLarge { limit_bytes: 1 },
             Fault::ContentType("x"),
-            Fault::Encoding,
+            Fault::Encoding("x"),
             Fault::Method,
             Fault::UnknownPath("x"),
+            Fault::UnknownService,
         ] {
             assert!(!fault.is_retryable(), "{fault}");
             assert!(fault.http_status().is_client_error(), "{fault}");

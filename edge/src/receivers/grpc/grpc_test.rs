@@ -12,19 +12,18 @@ use opentelemetry_proto::tonic::metrics::v1::{
     Gauge, Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics, metric,
 };
 use prost::Message;
-use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
 use tonic::Code;
 use tonic::codec::CompressionEncoding;
 
-use super::super::Options;
-use super::super::testing::{
-    FUTURE_S, LATE_S, LOGS, METRICS, Rig, TRACES, call, channel, frame, gzip, head, send, spans,
-};
 use crate::edge::Options as EdgeOptions;
+use crate::receivers::testing::{
+    FUTURE_S, LATE_S, LOGS, METRICS, Raw, Rig, TRACES, call, channel, frame, gzip, send, spans,
+};
+use crate::receivers::{Limits, Options, Timeouts};
 
 fn small() -> Options {
-    Options { request_bytes: 1 << 20, held_bytes: 4 << 20, ..Options::default() }
+    let limits = Limits { request_bytes: 1 << 20, held_bytes: 4 << 20, ..Limits::default() };
+    Options { limits, ..Options::default() }
 }
 
 #[tokio::test]
@@ -170,13 +169,13 @@ async fn a_message_above_the_limit_is_resource_exhausted_sent_or_inflated() {
 #[tokio::test]
 async fn an_unknown_method_and_an_unknown_compression_are_unimplemented() {
     let rig = Rig::start(small()).await;
-    let called = call(rig.grpc, "/grpc.health.v1.Health/Check", &[], frame(0, &[])).await;
+    let called = call(rig.grpc, "/grpc.health.v1.Health/List", &[], frame(0, &[])).await;
     assert_eq!(called.code, Some(Code::Unimplemented as i32));
     assert_eq!(rig.metrics().refused_unknown_path.get(), 1);
     let snappy = [("grpc-encoding", "snappy")];
     let called = call(rig.grpc, TRACES, &snappy, frame(1, &[])).await;
     assert_eq!(called.code, Some(Code::Unimplemented as i32));
-    assert_eq!(called.headers["grpc-accept-encoding"], "identity,gzip");
+    assert_eq!(called.headers["grpc-accept-encoding"], "identity,gzip,zstd");
     assert_eq!(rig.metrics().refused_encoding.get(), 1);
     rig.stop().await;
 }
@@ -220,7 +219,8 @@ async fn a_busy_or_stopping_edge_is_unavailable() {
 
 #[tokio::test]
 async fn a_body_that_finds_no_room_is_unavailable() {
-    let options = Options { held_bytes: 8 << 10, ..small() };
+    let limits = Limits { held_bytes: 8 << 10, ..small().limits };
+    let options = Options { limits, ..small() };
     let rig = Rig::start(options).await;
     let big = frame(0, &spans(&[0; 1000]).encode_to_vec());
     let called = call(rig.grpc, TRACES, &[], big).await;
@@ -233,14 +233,13 @@ async fn a_body_that_finds_no_room_is_unavailable() {
 
 #[tokio::test]
 async fn a_call_that_never_ends_is_given_up() {
-    let options = Options { read_timeout: Duration::from_millis(50), ..small() };
+    let timeouts = Timeouts { read: Duration::from_millis(50), ..Timeouts::default() };
+    let options = Options { timeouts, ..small() };
     let rig = Rig::start(options).await;
-    // HTTP/1 will do: both ports take both, and only the body's end matters.
-    let mut stream = TcpStream::connect(rig.grpc).await.unwrap();
-    let grpc = [("content-type", "application/grpc")];
-    stream.write_all(&head(&format!("POST {TRACES}"), &grpc, 100)).await.unwrap();
-    let reply = super::super::testing::reply(stream).await;
-    assert_eq!(reply.header("grpc-status"), Some("4"));
+    let mut client = Raw::connect(rig.grpc).await;
+    let mut call = client.call(TRACES, &[]).await;
+    call.send(&frame(0, &[0; 100])[..10], false);
+    assert_eq!(call.answer().await.code, Some(Code::DeadlineExceeded as i32));
     assert_eq!(rig.metrics().refused_slow.get(), 1);
     rig.stop().await;
 }

@@ -6,16 +6,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use bytes::Bytes;
 use flate2::Compression;
-use flate2::write::GzEncoder;
-use http::{HeaderMap, Request, StatusCode};
+use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
+use http::Request;
 use http_body_util::{BodyExt, Full};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 use tonic::body::Body;
 use tonic::client::GrpcService;
@@ -29,6 +28,10 @@ use crate::clock::Clock;
 use crate::edge::{Edge, Fresh, Options as EdgeOptions};
 use crate::ingest::EdgeHandle;
 use crate::metrics::EdgeMetrics;
+pub(crate) use http2::{Called, Raw};
+
+pub(crate) mod frames;
+mod http2;
 
 pub(crate) const TRACES: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
 pub(crate) const METRICS: &str = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export";
@@ -41,6 +44,26 @@ struct Still;
 impl Clock for Still {
     fn now_ns(&self) -> u64 {
         NOW_S * 1_000_000_000
+    }
+}
+
+/// Stands where a request was handed over and the ingest has not begun.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Hook {
+    #[default]
+    Passes,
+    Panics,
+    /// A permit lets one request through.
+    Waits(Arc<Semaphore>),
+}
+
+impl Hook {
+    pub(crate) async fn reached(&self) {
+        match self {
+            Hook::Passes => {}
+            Hook::Panics => panic!("as the test wants it"),
+            Hook::Waits(gate) => gate.acquire().await.unwrap().forget(),
+        }
     }
 }
 
@@ -59,7 +82,11 @@ pub(crate) struct Rig {
 
 impl Rig {
     pub(crate) async fn start(options: Options) -> Self {
-        let mut rig = Self::start_without_edge(options, EdgeOptions::default()).await;
+        Self::start_with_hook(options, Hook::default()).await
+    }
+
+    pub(crate) async fn start_with_hook(options: Options, hook: Hook) -> Self {
+        let mut rig = Self::open(options, EdgeOptions::default(), hook).await;
         let edge = rig.edge.take().expect("just opened");
         rig.others.push(tokio::spawn(edge.run(rig.stop_others.subscribe())));
         rig
@@ -67,6 +94,10 @@ impl Rig {
 
     /// Requests reach the edge's queue and stay there.
     pub(crate) async fn start_without_edge(options: Options, edge_options: EdgeOptions) -> Self {
+        Self::open(options, edge_options, Hook::default()).await
+    }
+
+    async fn open(options: Options, edge_options: EdgeOptions, hook: Hook) -> Self {
         let disk = MemoryDisk::new();
         let (store, shards) = Store::open(&disk, StoreOptions { shards: 2 }).await.unwrap();
         let fresh = Fresh { edge: EdgeId([1; 16]), boot: BootId([2; 8]), seed: 7 };
@@ -81,7 +112,7 @@ impl Rig {
         let (stop, stopped) = watch::channel(false);
         let (stop_others, others_stopped) = watch::channel(false);
         let listeners = Listeners { grpc: vec![grpc], http: vec![http] };
-        let receivers = Receivers::new(options, listeners, handle.clone());
+        let receivers = Receivers::new(options, listeners, handle.clone()).with_hook(hook);
         Rig {
             grpc: grpc_at,
             http: http_at,
@@ -143,6 +174,33 @@ pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
+pub(crate) fn deflate(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+pub(crate) fn raw_deflate(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = DeflateEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// One frame that says its length.
+pub(crate) fn zstd(bytes: &[u8]) -> Vec<u8> {
+    zstd::bulk::compress(bytes, 3).unwrap()
+}
+
+/// One frame that says its window only, as streams are sent.
+pub(crate) fn zstd_of_window(bytes: &[u8], window_log: u32) -> Vec<u8> {
+    let mut encoder = zstd::stream::Encoder::new(Vec::new(), 3).unwrap();
+    encoder.window_log(window_log).unwrap();
+    encoder.include_contentsize(false).unwrap();
+    encoder.include_checksum(true).unwrap();
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
 /// An answer of HTTP/1.1.
 #[derive(Debug)]
 pub(crate) struct Reply {
@@ -193,17 +251,6 @@ pub(crate) async fn channel(at: SocketAddr) -> Channel {
     Channel::from_shared(format!("http://{at}")).unwrap().connect().await.unwrap()
 }
 
-/// A call as it stands on the wire.
-#[derive(Debug)]
-pub(crate) struct Called {
-    pub(crate) http: StatusCode,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Bytes,
-    /// From the trailers, or from the headers of a call that failed.
-    pub(crate) code: Option<i32>,
-    pub(crate) message: String,
-}
-
 pub(crate) async fn call(
     at: SocketAddr,
     path: &str,
@@ -222,15 +269,8 @@ pub(crate) async fn call(
     let request = request.body(Body::new(Full::from(body))).unwrap();
     let (head, body) = channel.call(request).await.unwrap().into_parts();
     let body = body.collect().await.unwrap();
-    let status = body.trailers().unwrap_or(&head.headers);
-    let field = |name| status.get(name).map(|value| value.to_str().unwrap().to_owned());
-    Called {
-        http: head.status,
-        code: field("grpc-status").map(|code| code.parse().unwrap()),
-        message: field("grpc-message").unwrap_or_default().replace("%20", " "),
-        headers: head.headers.clone(),
-        body: body.to_bytes(),
-    }
+    let trailers = body.trailers().cloned();
+    Called::new(head, body.to_bytes(), trailers.as_ref())
 }
 
 /// A message with its prefix.

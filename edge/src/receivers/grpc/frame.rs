@@ -1,10 +1,10 @@
 //! gRPC's framing of a call with one message each way: a flag, the length, the message.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 
-use super::body::{Coding, Held, Unpacker};
-use super::export::Exporter;
-use super::fault::Fault;
+use crate::receivers::body::{Coding, Held, Unpacker};
+use crate::receivers::export::Exporter;
+use crate::receivers::fault::Fault;
 
 const PREFIX_BYTES: usize = 5;
 
@@ -13,7 +13,8 @@ pub(crate) struct Unframer<'a> {
     exporter: &'a Exporter,
     /// Of a message whose flag says that it is compressed.
     coding: Coding,
-    prefix: Vec<u8>,
+    prefix: [u8; PREFIX_BYTES],
+    prefix_bytes: usize,
     message: Option<Unpacker>,
     /// Bytes of the message that have yet to come.
     missing: usize,
@@ -21,26 +22,28 @@ pub(crate) struct Unframer<'a> {
 
 impl<'a> Unframer<'a> {
     pub(crate) fn new(exporter: &'a Exporter, coding: Coding) -> Self {
-        let prefix = Vec::with_capacity(PREFIX_BYTES);
-        Unframer { exporter, coding, prefix, message: None, missing: 0 }
+        let prefix = [0; PREFIX_BYTES];
+        Unframer { exporter, coding, prefix, prefix_bytes: 0, message: None, missing: 0 }
     }
 
-    pub(crate) async fn take(&mut self, part: &[u8]) -> Result<(), Fault> {
-        let (prefix, part) = part.split_at(part.len().min(PREFIX_BYTES - self.prefix.len()));
-        self.prefix.extend_from_slice(prefix);
+    pub(crate) async fn take(&mut self, mut part: Bytes) -> Result<(), Fault> {
+        let of_prefix = part.len().min(PREFIX_BYTES - self.prefix_bytes);
+        let filled = self.prefix_bytes + of_prefix;
+        part.copy_to_slice(&mut self.prefix[self.prefix_bytes..filled]);
+        self.prefix_bytes = filled;
         if self.message.is_none() {
-            let Ok(prefix) = <[u8; PREFIX_BYTES]>::try_from(self.prefix.as_slice()) else {
+            if filled < PREFIX_BYTES {
                 return Ok(());
-            };
-            self.begin(prefix)?;
+            }
+            self.begin(self.prefix)?;
         }
         if part.len() > self.missing {
             return Err(bad("the call holds more than one message"));
         }
         self.missing -= part.len();
         match &mut self.message {
-            Some(message) => message.take(part).await,
-            None => Ok(()),
+            Some(message) if !part.is_empty() => message.take(part).await,
+            _ => Ok(()),
         }
     }
 
@@ -56,16 +59,13 @@ impl<'a> Unframer<'a> {
         let [flag, length @ ..] = prefix;
         let coding = match (flag, self.coding) {
             (0, _) => Coding::Identity,
-            (1, Coding::Gzip) => Coding::Gzip,
             (1, Coding::Identity) => return Err(bad("the message is compressed as nobody knows")),
+            (1, coding) => coding,
             _ => return Err(bad("the message's flag is neither 0 nor 1")),
         };
-        let limit_bytes = self.exporter.options().request_bytes;
-        self.missing = u32::from_be_bytes(length) as usize;
-        if self.missing > limit_bytes {
-            return Err(Fault::TooLarge { limit_bytes });
-        }
-        self.message = Some(self.exporter.unpacker(coding));
+        let length = u32::from_be_bytes(length);
+        self.message = Some(self.exporter.unpacker(coding, Some(length.into()))?);
+        self.missing = length as usize;
         Ok(())
     }
 }

@@ -7,24 +7,25 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tonic::Code;
 
-use super::super::Options;
-use super::super::testing::{FUTURE_S, LATE_S, Reply, Rig, gzip, head, reply, send, spans};
-use super::RpcStatus;
 use crate::edge::Options as EdgeOptions;
+use crate::receivers::status::RpcStatus;
+use crate::receivers::testing::{FUTURE_S, LATE_S, Reply, Rig, gzip, head, reply, send, spans};
+use crate::receivers::{Limits, Options, Timeouts};
 
 const PROTOBUF: (&str, &str) = ("Content-Type", "application/x-protobuf");
 const JSON: (&str, &str) = ("Content-Type", "application/json");
 const GZIP: (&str, &str) = ("Content-Encoding", "gzip");
 
 fn small() -> Options {
-    Options { request_bytes: 1 << 20, held_bytes: 4 << 20, ..Options::default() }
+    let limits = Limits { request_bytes: 1 << 20, held_bytes: 4 << 20, ..Limits::default() };
+    Options { limits, ..Options::default() }
 }
 
 /// The `Status` of a refusal, in the type that the reply says it has.
 fn status(reply: &Reply) -> (i32, String) {
     match reply.header("content-type") {
         Some("application/x-protobuf") => {
-            let RpcStatus { code, message } = RpcStatus::decode(reply.body.as_slice()).unwrap();
+            let RpcStatus { code, message, .. } = RpcStatus::decode(reply.body.as_slice()).unwrap();
             (code, message)
         }
         Some("application/json") => {
@@ -148,7 +149,7 @@ async fn another_type_or_compression_is_a_415() {
     let brotli = [PROTOBUF, ("Content-Encoding", "br")];
     let reply = send(rig.http, "POST /v1/traces", &brotli, b"{}").await;
     assert_refused(&reply, 415, Code::Unimplemented, PROTOBUF.1);
-    assert_eq!(reply.header("accept-encoding"), Some("gzip"));
+    assert_eq!(reply.header("accept-encoding"), Some("gzip, zstd, deflate"));
     assert_eq!(rig.metrics().refused_encoding.get(), 1);
     rig.stop().await;
 }
@@ -195,7 +196,8 @@ async fn a_client_that_asks_first_is_refused_before_it_sends() {
 
 #[tokio::test]
 async fn an_upload_that_stalls_is_given_up() {
-    let options = Options { read_timeout: Duration::from_millis(50), ..small() };
+    let timeouts = Timeouts { read: Duration::from_millis(50), ..Timeouts::default() };
+    let options = Options { timeouts, ..small() };
     let rig = Rig::start(options).await;
     let mut stream = TcpStream::connect(rig.http).await.unwrap();
     stream.write_all(&head("POST /v1/traces", &[JSON], 10)).await.unwrap();
@@ -236,13 +238,15 @@ async fn overload_is_a_503_with_the_time_to_try_again() {
 
 #[tokio::test]
 async fn bodies_of_all_connections_share_one_bound() {
-    let options = Options { held_bytes: 8 << 10, ..small() };
+    let limits = Limits { held_bytes: 8 << 10, ..small().limits };
+    let options = Options { limits, ..small() };
     let rig = Rig::start(options).await;
+    let two_kib = [vec![b' '; 2 << 10], b"{}".to_vec()].concat();
     let mut slow = TcpStream::connect(rig.http).await.unwrap();
     slow.write_all(&head("POST /v1/traces", &[JSON], 7 << 10)).await.unwrap();
     slow.write_all(&vec![b' '; 6 << 10]).await.unwrap();
     let refused = loop {
-        let little = send(rig.http, "POST /v1/traces", &[JSON], b"{}").await;
+        let little = send(rig.http, "POST /v1/traces", &[JSON], &two_kib).await;
         if little.status != 200 {
             break little;
         }
@@ -250,13 +254,14 @@ async fn bodies_of_all_connections_share_one_bound() {
     assert_refused(&refused, 503, Code::Unavailable, JSON.1);
     assert_eq!(refused.header("retry-after"), Some("1"));
     drop(slow);
-    while send(rig.http, "POST /v1/traces", &[JSON], b"{}").await.status != 200 {}
+    while send(rig.http, "POST /v1/traces", &[JSON], &two_kib).await.status != 200 {}
     rig.stop().await;
 }
 
 #[tokio::test]
 async fn shutdown_finishes_what_is_in_flight_and_cuts_what_does_not_end() {
-    let rig = Rig::start(Options { grace: Duration::from_millis(300), ..small() }).await;
+    let timeouts = Timeouts { grace: Duration::from_millis(300), ..Timeouts::default() };
+    let rig = Rig::start(Options { timeouts, ..small() }).await;
     let body = spans(&[0]).encode_to_vec();
     let mut idle = TcpStream::connect(rig.http).await.unwrap();
     idle.write_all(b"POST /v1/none HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n")

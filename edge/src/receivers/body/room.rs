@@ -1,0 +1,64 @@
+//! The room that all bodies share: a permit for each byte.
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::metrics::EdgeMetrics;
+use crate::receivers::fault::Fault;
+
+#[derive(Clone)]
+pub(crate) struct Room {
+    free: Arc<Semaphore>,
+    metrics: Arc<EdgeMetrics>,
+}
+
+impl Room {
+    pub(crate) fn new(bytes: usize, metrics: Arc<EdgeMetrics>) -> Self {
+        Room { free: Arc::new(Semaphore::new(bytes.min(Semaphore::MAX_PERMITS))), metrics }
+    }
+
+    pub(crate) fn share(&self) -> Share {
+        let paid = self.free.clone().try_acquire_many_owned(0).expect("the room is never closed");
+        Share { paid, metrics: self.metrics.clone() }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn free_bytes(&self) -> usize {
+        self.free.available_permits()
+    }
+}
+
+/// What one body has of the room; given back when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Share {
+    paid: OwnedSemaphorePermit,
+    metrics: Arc<EdgeMetrics>,
+}
+
+impl Share {
+    pub(crate) fn bytes(&self) -> usize {
+        self.paid.num_permits()
+    }
+
+    /// Comes before the bytes are held.
+    pub(crate) fn grow(&mut self, bytes: usize) -> Result<(), Fault> {
+        let more = u32::try_from(bytes).map_err(|_| Fault::Busy)?;
+        let room = self.paid.semaphore().clone();
+        self.paid.merge(room.try_acquire_many_owned(more).map_err(|_| Fault::Busy)?);
+        self.metrics.held_bytes.add(bytes as u64);
+        Ok(())
+    }
+
+    pub(crate) fn shrink(&mut self, bytes: usize) {
+        if let Some(permit) = self.paid.split(bytes) {
+            self.metrics.held_bytes.sub(permit.num_permits() as u64);
+        }
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.metrics.held_bytes.sub(self.bytes() as u64);
+    }
+}

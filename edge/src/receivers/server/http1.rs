@@ -1,0 +1,102 @@
+//! One HTTP/1 connection: on hyper for the HTTP port, and told where to go on gRPC's.
+
+use std::convert::Infallible;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1::Builder;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::{Instant, timeout};
+use tracing::debug;
+
+use super::life::{Due, Life};
+use super::sniff::Sniffed;
+use super::tasks::Tasks;
+use crate::receivers::body::Body;
+use crate::receivers::fault::Fault;
+use crate::receivers::grpc;
+use crate::receivers::http::answer_http1;
+use crate::receivers::service::Service;
+
+/// A head has to fit in.
+pub(crate) const BUFFER_BYTES: usize = 32 << 10;
+/// A client that is refused while it sends has this long to end, so that it reads why.
+const DISCARD: Duration = Duration::from_millis(500);
+
+pub(crate) async fn serve(io: Sniffed, service: Arc<Service>, spread: u8) {
+    // A request that was handed over goes on when hyper drops its call with the connection.
+    let tasks = Tasks::default();
+    let answer = |request: Request<Incoming>| {
+        let (service, tasks) = (service.clone(), tasks.clone());
+        async move {
+            let response = answer_http1(&service, request.map(Body::Http1), &tasks).await;
+            Ok::<Response<Full<_>>, Infallible>(response.map(Full::new))
+        }
+    };
+    let mut builder = Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(service.timeouts.header)
+        .max_buf_size(BUFFER_BYTES);
+    let mut serving = pin!(builder.serve_connection(TokioIo::new(io), service_fn(answer)));
+    let mut life = Life::new(service.timeouts, Instant::now(), spread);
+    let mut stop = pin!(service.shutdown.clone().told());
+    let ended = loop {
+        let end = tokio::time::sleep_until(life.end());
+        tokio::select! {
+            ended = serving.as_mut() => break ended,
+            () = &mut stop, if !life.is_leaving() => {
+                life.leave(Instant::now());
+                serving.as_mut().graceful_shutdown();
+            }
+            () = end => match life.ended(Instant::now()) {
+                Some(Due::Leave) => serving.as_mut().graceful_shutdown(),
+                Some(_) => break Ok(()),
+                None => {}
+            }
+        }
+    };
+    if let Err(error) = ended {
+        debug!(%error, "a connection broke off");
+    }
+    tasks.ended().await;
+}
+
+/// The short answer to HTTP/1 on gRPC's port.
+pub(crate) async fn turn_away(mut io: Sniffed, service: &Service) {
+    let fault = Fault::ContentType(grpc::TYPE);
+    fault.count(service.metrics());
+    let mut read = Vec::with_capacity(1 << 10);
+    let head = async {
+        while !read.windows(4).any(|four| four == b"\r\n\r\n") && read.len() < BUFFER_BYTES {
+            if io.read_buf(&mut read).await? == 0 {
+                break;
+            }
+        }
+        std::io::Result::Ok(())
+    };
+    if !matches!(timeout(service.timeouts.header, head).await, Ok(Ok(()))) {
+        return;
+    }
+    let (status, text) = (StatusCode::UNSUPPORTED_MEDIA_TYPE, fault.to_string());
+    let answer = format!(
+        "HTTP/1.1 {status}\r\ncontent-type: text/plain\r\nconnection: close\r\n\
+         content-length: {}\r\n\r\n{text}",
+        text.len()
+    );
+    let ending = async {
+        io.write_all(answer.as_bytes()).await?;
+        io.shutdown().await?;
+        // A connection that is closed with bytes unread is reset, and the answer lost with it.
+        let mut rest = [0; 4 << 10];
+        while io.read(&mut rest).await? > 0 {}
+        std::io::Result::Ok(())
+    };
+    let _ = timeout(DISCARD, ending).await;
+}
