@@ -16,8 +16,10 @@ use tonic::Code;
 use tonic::codec::CompressionEncoding;
 
 use crate::edge::Options as EdgeOptions;
+use crate::receivers::status::{RetryInfo, RpcStatus};
 use crate::receivers::testing::{
     FUTURE_S, LATE_S, LOGS, METRICS, Raw, Rig, TRACES, call, channel, frame, gzip, send, spans,
+    zstd, zstd_of_window,
 };
 use crate::receivers::{Limits, Options, Timeouts};
 
@@ -44,6 +46,23 @@ async fn gzip_is_taken_by_the_client_that_offers_it_both_ways() {
         .accept_compressed(CompressionEncoding::Gzip);
     client.export(spans(&[0; 2000])).await.unwrap();
     assert_eq!(rig.metrics().spans_accepted.get(), 2000);
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn zstd_is_taken_as_it_comes() {
+    let rig = Rig::start(Options::default()).await;
+    let message = spans(&[0; 700]).encode_to_vec();
+    for packed in [zstd(&message), zstd_of_window(&message, 20)] {
+        let called = call(rig.grpc, TRACES, &[("grpc-encoding", "zstd")], frame(1, &packed)).await;
+        assert_eq!((called.code, called.body.to_vec()), (Some(0), frame(0, &[])), "{called:?}");
+    }
+    let plain = call(rig.grpc, TRACES, &[("grpc-encoding", "zstd")], frame(0, &message)).await;
+    assert_eq!(plain.code, Some(0), "a message says for itself whether it is compressed");
+    assert_eq!(rig.metrics().spans_accepted.get(), 2100);
+    let deflate = [("grpc-encoding", "deflate")];
+    let called = call(rig.grpc, TRACES, &deflate, frame(1, &message)).await;
+    assert_eq!(called.code, Some(Code::Unimplemented as i32));
     rig.stop().await;
 }
 
@@ -157,10 +176,13 @@ async fn a_message_above_the_limit_is_resource_exhausted_sent_or_inflated() {
     let plain = call(rig.grpc, TRACES, &[], frame(0, &zeros)).await;
     let bomb = frame(1, &gzip(&vec![0; 64 << 20]));
     let bomb = call(rig.grpc, TRACES, &[("grpc-encoding", "gzip")], bomb).await;
-    for called in [plain, bomb] {
+    let zstd_bomb = frame(1, &zstd_of_window(&vec![0; 64 << 20], 17));
+    let zstd_bomb = call(rig.grpc, TRACES, &[("grpc-encoding", "zstd")], zstd_bomb).await;
+    for called in [plain, bomb, zstd_bomb] {
         assert_eq!(called.code, Some(Code::ResourceExhausted as i32), "{called:?}");
+        assert_eq!(called.details, None, "with RetryInfo a client would send it again");
     }
-    assert_eq!(rig.metrics().refused_too_large.get(), 2);
+    assert_eq!(rig.metrics().refused_too_large.get(), 3);
     let mut client = TraceServiceClient::new(channel(rig.grpc).await);
     client.export(spans(&[0])).await.expect("the edge still takes spans");
     rig.stop().await;
@@ -209,6 +231,12 @@ async fn a_busy_or_stopping_edge_is_unavailable() {
     };
     assert_eq!(refused.code(), Code::Unavailable);
     assert!(refused.message().contains("try again"), "{refused}");
+    let status = RpcStatus::decode(refused.details()).unwrap();
+    assert_eq!((status.code, status.message.as_str()), (14, refused.message()));
+    let detail = &status.details[0];
+    assert_eq!(detail.type_url, "type.googleapis.com/google.rpc.RetryInfo");
+    let delay = RetryInfo::decode(detail.value.as_slice()).unwrap().retry_delay.unwrap();
+    assert_eq!((delay.seconds, delay.nanos), (1, 0));
     assert!(rig.metrics().refused_overload.get() >= 1);
     rig.lose_edge();
     let refused = client.export(spans(&[0])).await.unwrap_err();

@@ -107,3 +107,7 @@ fn now(service: &Service) -> ServingStatus {
 fn status_frame(status: ServingStatus) -> Bytes {
     framed(&HealthCheckResponse { status: status as i32 }.encode_to_vec())
 }
+
+#[cfg(test)]
+#[path = "health_test.rs"]
+mod tests;

@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
@@ -5,15 +6,20 @@ use prost::Message;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 use tonic::Code;
 
 use crate::edge::Options as EdgeOptions;
-use crate::receivers::status::RpcStatus;
-use crate::receivers::testing::{FUTURE_S, LATE_S, Reply, Rig, gzip, head, reply, send, spans};
-use crate::receivers::{Limits, Options, Timeouts};
+use crate::receivers::status::{RetryInfo, RpcStatus};
+use crate::receivers::testing::{
+    FUTURE_S, Hook, LATE_S, Raw, Reply, Rig, deflate, gzip, head, raw_deflate, reply, send, spans,
+    until, zstd, zstd_of_window,
+};
+use crate::receivers::{Cors, Limits, Options, Timeouts};
 
 const PROTOBUF: (&str, &str) = ("Content-Type", "application/x-protobuf");
 const JSON: (&str, &str) = ("Content-Type", "application/json");
+const GZIP_LOWER: (&str, &str) = ("content-encoding", "gzip");
 const GZIP: (&str, &str) = ("Content-Encoding", "gzip");
 
 fn small() -> Options {
@@ -292,4 +298,186 @@ async fn shutdown_finishes_what_is_in_flight_and_cuts_what_does_not_end() {
     let mut rest = Vec::new();
     idle.read_to_end(&mut rest).await.unwrap();
     let _ = stalls.read_to_end(&mut rest).await;
+}
+
+#[tokio::test]
+async fn every_coding_is_taken_and_refused_above_the_limit() {
+    let rig = Rig::start(small()).await;
+    let body = spans(&[0; 300]).encode_to_vec();
+    let zeros = vec![0; (1 << 20) + 1];
+    let codings = [
+        ("gzip", gzip(&body), gzip(&zeros)),
+        ("deflate", deflate(&body), deflate(&zeros)),
+        ("Deflate", raw_deflate(&body), raw_deflate(&zeros)),
+        ("zstd", zstd(&body), zstd(&zeros)),
+        ("zstd", zstd_of_window(&body, 17), zstd_of_window(&zeros, 17)),
+    ];
+    for (name, body, zeros) in codings {
+        let headers = [PROTOBUF, ("Content-Encoding", name)];
+        let reply = send(rig.http, "POST /v1/traces", &headers, &body).await;
+        assert_eq!(reply.status, 200, "{name}: {reply:?}");
+        let reply = send(rig.http, "POST /v1/traces", &headers, &zeros).await;
+        assert_refused(&reply, 413, Code::ResourceExhausted, PROTOBUF.1);
+        assert_eq!(reply.header("retry-after"), None);
+        let reply = send(rig.http, "POST /v1/traces", &headers, b"\x0dnone of them").await;
+        assert_refused(&reply, 400, Code::InvalidArgument, PROTOBUF.1);
+    }
+    assert_eq!(rig.metrics().spans_accepted.get(), 1500);
+    until(|| rig.metrics().held_bytes.get() == 0).await;
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_panic_is_a_503_that_says_when_to_come_again() {
+    let rig = Rig::start_with_hook(small(), Hook::Panics).await;
+    let request = spans(&[0]);
+    let reply = send(rig.http, "POST /v1/traces", &[PROTOBUF], &request.encode_to_vec()).await;
+    assert_refused(&reply, 503, Code::Unavailable, PROTOBUF.1);
+    assert_eq!(reply.header("retry-after"), Some("1"));
+    let mut details = RpcStatus::decode(reply.body.as_slice()).unwrap().details;
+    let detail = details.pop().unwrap();
+    assert_eq!(detail.type_url, "type.googleapis.com/google.rpc.RetryInfo");
+    let delay = RetryInfo::decode(detail.value.as_slice()).unwrap().retry_delay.unwrap();
+    assert_eq!((delay.seconds, delay.nanos), (1, 0));
+
+    let json = serde_json::to_vec(&request).unwrap();
+    let reply = send(rig.http, "POST /v1/traces", &[JSON], &json).await;
+    assert_refused(&reply, 503, Code::Unavailable, JSON.1);
+    let status: Value = serde_json::from_slice(&reply.body).unwrap();
+    let detail = json!({ "@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "1s" });
+    assert_eq!(status["details"], json!([detail]));
+    assert_eq!(rig.metrics().refused_panic.get(), 2);
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_request_that_was_handed_over_counts_though_the_client_hangs_up() {
+    let gate = Arc::new(Semaphore::new(0));
+    let rig = Rig::start_with_hook(small(), Hook::Waits(gate.clone())).await;
+    let body = spans(&[0]).encode_to_vec();
+    let mut stream = TcpStream::connect(rig.http).await.unwrap();
+    stream.write_all(&head("POST /v1/traces", &[PROTOBUF], body.len())).await.unwrap();
+    stream.write_all(&body).await.unwrap();
+    until(|| rig.metrics().held_bytes.get() > 0).await;
+    drop(stream);
+    // Time for hyper to see it: without the task of its own the request would be gone by then.
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    gate.add_permits(1);
+    until(|| rig.metrics().spans_accepted.get() == 1).await;
+    until(|| rig.metrics().connections.get() == 0).await;
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn http_2_is_taken_here_as_well() {
+    let rig = Rig::start(small()).await;
+    let mut client = Raw::connect(rig.http).await;
+    let body = gzip(&spans(&[0; 500]).encode_to_vec());
+    let mut call = client.call("/v1/traces", &[("content-type", PROTOBUF.1), GZIP_LOWER]).await;
+    for part in body.chunks(100) {
+        call.send(part, false);
+    }
+    call.send(b"", true);
+    let called = call.answer().await;
+    assert_eq!((called.http.as_u16(), called.body.len()), (200, 0));
+    assert_eq!(rig.metrics().spans_accepted.get(), 500);
+    let mut call = client.call("/v1/traces", &[("content-type", JSON.1)]).await;
+    call.send(b"{", true);
+    let called = call.answer().await;
+    assert_eq!(called.http.as_u16(), 400);
+    assert_eq!(serde_json::from_slice::<Value>(&called.body).unwrap()["code"], 3);
+    client.hang_up();
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn an_old_connection_says_close() {
+    let timeouts = Timeouts { age: Duration::from_millis(20), ..Timeouts::default() };
+    let gate = Arc::new(Semaphore::new(0));
+    let options = Options { timeouts, ..small() };
+    let rig = Rig::start_with_hook(options, Hook::Waits(gate.clone())).await;
+    let body = spans(&[0]).encode_to_vec();
+    let mut stream = TcpStream::connect(rig.http).await.unwrap();
+    let head = format!(
+        "POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-type: {}\r\ncontent-length: {}\r\n\r\n",
+        PROTOBUF.1,
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(&body).await.unwrap();
+    until(|| rig.metrics().held_bytes.get() > 0).await;
+    tokio::time::sleep(Duration::from_millis(60)).await;
+    gate.add_permits(1);
+    let reply = reply(stream).await;
+    assert_eq!((reply.status, reply.header("connection")), (200, Some("close")));
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn pages_of_allowed_origins_may_send_and_others_not() {
+    let cors = Cors {
+        allowed_origins: vec!["https://*.shop.example".into()],
+        allowed_headers: vec!["X-Scope".into()],
+        max_age: Some(Duration::from_secs(7200)),
+    };
+    let rig = Rig::start(Options { cors: Some(cors), ..small() }).await;
+    let asks = |origin, headers| {
+        [
+            ("Origin", origin),
+            ("Access-Control-Request-Method", "POST"),
+            ("Access-Control-Request-Headers", headers),
+        ]
+    };
+    let ours = "https://www.shop.example";
+    let own = "content-type,x-scope, Content-Encoding";
+    let reply = send(rig.http, "OPTIONS /v1/traces", &asks(ours, own), b"").await;
+    assert_eq!((reply.status, reply.body.len()), (204, 0));
+    assert_eq!(reply.header("access-control-allow-origin"), Some(ours));
+    assert_eq!(reply.header("access-control-allow-credentials"), Some("true"));
+    assert_eq!(reply.header("access-control-allow-methods"), Some("POST"));
+    assert_eq!(reply.header("access-control-allow-headers"), Some(own));
+    assert_eq!(reply.header("access-control-max-age"), Some("7200"));
+    assert_eq!(reply.header("vary"), Some("origin"));
+    for (origin, headers) in [("https://evil.example", own), (ours, "x-other")] {
+        let reply = send(rig.http, "OPTIONS /v1/traces", &asks(origin, headers), b"").await;
+        assert_eq!((reply.status, reply.header("access-control-allow-origin")), (204, None));
+        assert_eq!(reply.header("vary"), Some("origin"));
+    }
+    for (path, body, status) in [("/v1/traces", &b"{}"[..], 200), ("/v1/traces", b"{", 400)] {
+        let headers = [JSON, ("Origin", ours)];
+        let reply = send(rig.http, &format!("POST {path}"), &headers, body).await;
+        assert_eq!(reply.status, status);
+        assert_eq!(reply.header("access-control-allow-origin"), Some(ours));
+        let headers = [JSON, ("Origin", "https://evil.example")];
+        let reply = send(rig.http, &format!("POST {path}"), &headers, body).await;
+        assert_eq!((reply.status, reply.header("access-control-allow-origin")), (status, None));
+        assert_eq!(reply.header("vary"), Some("origin"));
+    }
+    // Without a page behind it OPTIONS is a method like any other that is not taken.
+    let reply = send(rig.http, "OPTIONS /v1/traces", &[], b"").await;
+    assert_refused(&reply, 405, Code::Unimplemented, JSON.1);
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn no_page_may_send_unless_it_is_set() {
+    let rig = Rig::start(small()).await;
+    let asks = [("Origin", "https://x.example"), ("Access-Control-Request-Method", "POST")];
+    let reply = send(rig.http, "OPTIONS /v1/traces", &asks, b"").await;
+    assert_refused(&reply, 405, Code::Unimplemented, JSON.1);
+    let reply = send(rig.http, "POST /v1/traces", &[JSON, asks[0]], b"{}").await;
+    assert_eq!((reply.status, reply.header("vary")), (200, None));
+    assert_eq!(reply.header("access-control-allow-origin"), None);
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn any_origin_is_answered_with_a_star() {
+    let cors = Cors { allowed_origins: vec!["*".into()], ..Cors::default() };
+    let rig = Rig::start(Options { cors: Some(cors), ..small() }).await;
+    let headers = [JSON, ("Origin", "https://x.example")];
+    let reply = send(rig.http, "POST /v1/traces", &headers, b"{}").await;
+    assert_eq!(reply.header("access-control-allow-origin"), Some("*"));
+    assert_eq!(reply.header("access-control-allow-credentials"), None);
+    rig.stop().await;
 }

@@ -243,3 +243,7 @@ where
         }
     }
 }
+
+#[cfg(test)]
+#[path = "http2_test.rs"]
+mod tests;

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
@@ -16,6 +17,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tonic::body::Body;
 use tonic::client::GrpcService;
 use tonic::transport::Channel;
@@ -245,6 +247,19 @@ pub(crate) async fn reply(mut stream: TcpStream) -> Reply {
     let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
     let status = head[9..12].parse().unwrap();
     Reply { status, head, body: bytes[end + 4..].to_vec() }
+}
+
+pub(crate) async fn soon<T>(what: impl Future<Output = T>) -> T {
+    timeout(Duration::from_secs(10), what).await.expect("it does not take long")
+}
+
+pub(crate) async fn until(holds: impl Fn() -> bool) {
+    soon(async {
+        while !holds() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
 }
 
 pub(crate) async fn channel(at: SocketAddr) -> Channel {
