@@ -9,7 +9,7 @@ use tonic::Code;
 
 use crate::receivers::testing::frames::{
     ACK, CONTINUATION, DATA, END_HEADERS, ENHANCE_YOUR_CALM, Frames, GOAWAY, HEADERS, NO_ERROR,
-    PING, RST_STREAM, SETTINGS, WINDOW_UPDATE, request_block,
+    PING, RST_STREAM, SETTINGS, WINDOW_UPDATE, encoded, request_block,
 };
 use crate::receivers::testing::{Hook, LOGS, Raw, Rig, TRACES, frame, soon, spans, until};
 use crate::receivers::{Limits, Options, Timeouts};
@@ -227,12 +227,12 @@ async fn calls_that_are_given_up_one_by_one_are_a_flood_too() {
     let head = request_block(TRACES);
     for call in 0..300 {
         let stream = 2 * call + 1;
-        // The ping behind each makes sure that the server has taken it.
+        // The answer to the ping behind each says that the server has taken it.
         for (kind, flags, payload) in
             [(HEADERS, END_HEADERS, head.as_slice()), (RST_STREAM, 0, &[0, 0, 0, 8])]
         {
-            flood.write(kind, flags, stream, payload).await;
-            flood.write(PING, 0, 0, &[0; 8]).await;
+            let ping = encoded(PING, 0, 0, &[0; 8]);
+            flood.write_at_once(&[encoded(kind, flags, stream, payload), ping]).await;
             loop {
                 let frame = soon(flood.read()).await.expect("a GOAWAY comes first");
                 if frame.kind == GOAWAY {

@@ -33,7 +33,9 @@ pub(crate) struct Frame {
 impl Frames {
     /// The preface and empty settings are sent; the server's settings are not acknowledged.
     pub(crate) async fn connect(at: SocketAddr) -> Self {
-        let mut frames = Frames(TcpStream::connect(at).await.unwrap());
+        let stream = TcpStream::connect(at).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        let mut frames = Frames(stream);
         frames.0.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
         frames.write(SETTINGS, 0, 0, &[]).await;
         frames
@@ -50,9 +52,12 @@ impl Frames {
         stream: u32,
         payload: &[u8],
     ) -> std::io::Result<()> {
-        let length = (payload.len() as u32).to_be_bytes();
-        let head = [&length[1..], &[kind, flags], &stream.to_be_bytes()].concat();
-        self.0.write_all(&[&head, payload].concat()).await
+        self.0.write_all(&encoded(kind, flags, stream, payload)).await
+    }
+
+    /// What is in one write is read at once.
+    pub(crate) async fn write_at_once(&mut self, frames: &[Vec<u8>]) {
+        self.0.write_all(&frames.concat()).await.unwrap();
     }
 
     /// `None` at the connection's end.
@@ -88,6 +93,11 @@ impl Frame {
             (found == id.to_be_bytes()).then(|| u32::from_be_bytes(value.try_into().unwrap()))
         })
     }
+}
+
+pub(crate) fn encoded(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = (payload.len() as u32).to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
 }
 
 /// Literal fields, neither indexed nor packed (RFC 7541, 6.2.2).
