@@ -15,6 +15,7 @@ use tributary_spanmetrics::{Config, Groups};
 use tributary_store::disk::{DiskError, Files};
 use tributary_store::log::{self, Index, LogError, SegmentLog};
 
+use crate::ceiling::Ceiling;
 use crate::clock::Clock;
 use crate::dedup::{self, Dedup, FingerprintLog, Remembered, RunningTime};
 use crate::definitions::Definitions;
@@ -48,6 +49,7 @@ pub struct Options {
     pub dedup_window: Duration,
     /// What is remembered of requests takes at most this much; beyond it the oldest are forgotten.
     pub dedup_bytes: usize,
+    pub ceiling: Ceiling,
 }
 
 impl Default for Options {
@@ -63,6 +65,7 @@ impl Default for Options {
             group_idle: Duration::from_secs(3600),
             dedup_window: Duration::from_secs(600),
             dedup_bytes: 64 << 20,
+            ceiling: Ceiling::default(),
         }
     }
 }
@@ -113,7 +116,7 @@ impl Edge {
         let edge = identity::load_or_keep(&*files, &options.dir, fresh.edge).await?;
         let source = SourceId { edge, boot: fresh.boot };
         let config = Arc::new(options.config.clone());
-        let queue_bytes = options.queue_bytes;
+        let (queue_bytes, ceiling) = (options.queue_bytes, options.ceiling.clone());
         let (commands_in, commands) = mpsc::unbounded_channel();
         let current = Some((source, fresh.seed));
         let opened = Self::start(options, current, files, clock.clone(), shards, commands).await?;
@@ -130,6 +133,7 @@ impl Edge {
             commands: commands_in,
             room: Arc::new(Semaphore::new(queue_bytes)),
             queue_bytes,
+            ceiling,
         };
         Ok((opened, handle))
     }
@@ -217,7 +221,9 @@ impl Edge {
         let sequencer = Sequencer {
             current,
             groups,
+            group_limit: options.groups,
             group_idle: options.group_idle,
+            ceiling: options.ceiling,
             retired_at_ms: i64::MIN,
             definitions,
             segments: VecDeque::from([(log.next_index(), dedup.end())]),

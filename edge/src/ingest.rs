@@ -11,6 +11,7 @@ use tributary_store::log::MAX_RECORD_BYTES;
 use twox_hash::XxHash3_128;
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::ceiling::Ceiling;
 use crate::clock::Clock;
 use crate::dedup::{Dedup, Fingerprint, Registered, Registration, RunningTime, Uptime};
 use crate::metrics::EdgeMetrics;
@@ -60,6 +61,10 @@ pub enum Refusal {
     TooLarge(String),
     #[error("the edge is busy: {waiting_bytes} bytes wait for its journal; try again")]
     Overload { waiting_bytes: usize },
+    #[error(
+        "the edge holds {used_bytes} bytes of memory, at most {limit_bytes} are wanted; try again"
+    )]
+    Memory { used_bytes: usize, limit_bytes: usize },
     #[error("the journal cannot take the request now: {0}; try again")]
     Journal(String),
     #[error("the edge is stopping; try again")]
@@ -85,6 +90,7 @@ pub struct EdgeHandle {
     pub(crate) commands: mpsc::UnboundedSender<Command>,
     pub(crate) room: Arc<Semaphore>,
     pub(crate) queue_bytes: usize,
+    pub(crate) ceiling: Ceiling,
 }
 
 /// What a request adds to the edge's counters, once it counts.
@@ -228,7 +234,11 @@ impl EdgeHandle {
         Ok((answer, Some(self.send(record, Cargo::Request(Box::new(waiting)))?)))
     }
 
-    fn check_room(&self) -> Result<(), Refusal> {
+    /// Whether a request may come in at all; receivers ask before they read its body.
+    pub fn check_room(&self) -> Result<(), Refusal> {
+        if let Some(used_bytes) = self.ceiling.exceeded_by() {
+            return Err(Refusal::Memory { used_bytes, limit_bytes: self.ceiling.soft_bytes });
+        }
         match self.room.available_permits() {
             0 => Err(Refusal::Overload { waiting_bytes: self.queue_bytes }),
             _ => Ok(()),

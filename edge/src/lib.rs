@@ -18,6 +18,7 @@
 //!
 //! Not here yet: an outbox that outlasts a long absence of the core.
 
+mod ceiling;
 mod clock;
 mod dedup;
 mod definitions;
@@ -35,6 +36,7 @@ mod shards;
 mod walkers;
 mod windows;
 
+pub use ceiling::Ceiling;
 pub use clock::Clock;
 pub use edge::{Edge, EdgeError, Fresh, Options};
 pub use ingest::{EdgeHandle, Refusal, Sample, TraceAnswer, TraceRequest};

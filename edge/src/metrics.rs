@@ -33,6 +33,7 @@ pub struct EdgeMetrics {
     pub refused_cancelled: Counter,
     pub refused_overload: Counter,
     pub refused_journal: Counter,
+    pub refused_memory: Counter,
     /// Signals that are not taken, by number of points or records.
     pub rejected_data_points: Counter,
     pub rejected_log_records: Counter,
@@ -66,6 +67,7 @@ impl EdgeMetrics {
             Refusal::TooLarge(_) => &self.refused_too_large,
             Refusal::BadData(_) => &self.refused_bad_data,
             Refusal::Overload { .. } | Refusal::Stopping => &self.refused_overload,
+            Refusal::Memory { .. } => &self.refused_memory,
             Refusal::Journal(_) => &self.refused_journal,
         };
         counter.add(1);
@@ -127,6 +129,7 @@ impl EdgeMetrics {
             refused(&self.refused_cancelled, "cancelled"),
             refused(&self.refused_overload, "overload"),
             refused(&self.refused_journal, "journal"),
+            refused(&self.refused_memory, "memory"),
             self.rejected_data_points.labelled(REJECTED, REJECTED_HELP, &[("signal", "metrics")]),
             self.rejected_log_records.labelled(REJECTED, REJECTED_HELP, &[("signal", "logs")]),
             self.seals.metric("tributary_edge_seals_total", "Seals written to the journal."),

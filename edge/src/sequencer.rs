@@ -16,6 +16,7 @@ use tributary_proto::{Entry, ShardId, SourceId};
 use tributary_spanmetrics::{Groups, WindowEnd};
 use tributary_store::log::{Index, LogError, SegmentLog};
 
+use crate::ceiling::Ceiling;
 use crate::clock::Clock;
 use crate::dedup::{Dedup, FingerprintLog, Place};
 use crate::definitions::Definitions;
@@ -49,6 +50,8 @@ pub(crate) struct Sequencer {
     pub(crate) log: SegmentLog,
     pub(crate) ledger: Ledger,
     pub(crate) groups: Arc<Groups>,
+    pub(crate) group_limit: usize,
+    pub(crate) ceiling: Ceiling,
     /// A group that has had nothing for so long is forgotten.
     pub(crate) group_idle: Duration,
     pub(crate) retired_at_ms: i64,
@@ -373,6 +376,10 @@ impl Sequencer {
     }
 
     fn observe(&self) {
+        // Where memory is short, what is new has to share; those that are known go on.
+        let is_short = self.ceiling.exceeded_by().is_some();
+        let limit = if is_short { self.groups.len() } else { self.group_limit };
+        self.groups.set_limit(limit.min(self.group_limit));
         self.metrics.groups.set(self.groups.len() as u64);
         self.metrics.dedup_entries.set(self.dedup.len());
         self.metrics.dedup_bytes.set(self.dedup.bytes() as u64);

@@ -3,7 +3,7 @@
 //! - [`dev`]: edge and core in one process, on loopback.
 //! - [`api`]: the Prometheus HTTP API. [`web`]: the page at `/`.
 //! - [`config`]: the file that it is told by. [`logs`]: what it says on standard error.
-//! - [`health`], [`self_metrics`], [`probe`]: what a node says of itself.
+//! - [`health`], [`self_metrics`], [`probe`]: what a node says of itself. [`memory`]: what it uses.
 //! - [`demo`]: a small shop's traffic.
 //!
 //! Later roles (edge, core, ctl) are wirings of the same parts.
@@ -16,6 +16,7 @@ pub mod dev;
 pub mod health;
 pub mod http;
 pub mod logs;
+pub mod memory;
 pub mod probe;
 pub mod self_metrics;
 pub mod web;

@@ -239,14 +239,3 @@ fn the_reference_holds_the_defaults_as_they_are_printed() {
         "docs/configuration.md: put in what --print-config prints"
     );
 }
-
-#[test]
-fn the_reference_names_what_has_no_effect_yet() {
-    let (_, section) = DOCS.split_once("## Without effect yet\n").expect("has the section");
-    let (section, _) = section.split_once("\n## ").expect("is followed by another");
-    let named: Vec<_> = section.lines().filter_map(|line| line.strip_prefix("- ")).collect();
-    // A file in which nothing has its default.
-    let found = parse(WHOLE).expect("is sound").without_effect();
-    let found: Vec<_> = found.into_iter().map(|field| format!("`{field}`")).collect();
-    assert_eq!(named, found);
-}

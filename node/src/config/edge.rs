@@ -66,7 +66,7 @@ section! {
 section! {
     /// Label sets that are counted apart.
     pub struct Groups {
-        /// At most so many at a time; what is beyond counts in one overflow group of its service.
+        /// At most so many at a time; what is beyond counts in one overflow group of its tenant.
         pub limit: u64 = 1_000_000,
         /// A group without spans for this long makes room for another.
         pub idle: Duration = Duration::minutes(60),
@@ -84,9 +84,9 @@ section! {
 section! {
     /// What the edge holds in memory.
     pub struct Memory {
-        /// From here on windows are closed early.
+        /// From here on requests are refused, to be sent again, and new groups fold into overflow groups.
         pub soft: Size = Size::gib(1),
-        /// From here on requests are refused, to be sent again.
+        /// Bodies that are on their way do not grow beyond this.
         pub hard: Size = Size::mib(1536),
     }
 }

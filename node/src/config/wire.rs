@@ -1,16 +1,15 @@
 //! The one place where the configuration becomes the engines' options.
 //!
-//! NOT WIRED YET, since nothing takes them so far: `edge.dedup`, `edge.groups`, `edge.memory`,
-//! `receivers.max_streams`, `receivers.windows`, `receivers.idle_timeout`, `receivers.max_connection_age`,
-//! `receivers.cors`. They are read and checked. Each joins here with one line, and leaves
-//! [`Config::without_effect`].
+use std::sync::Arc;
 
-use tributary_edge::receivers;
+use tributary_edge::Ceiling;
+use tributary_edge::receivers::{self, Limits, Timeouts};
 use tributary_spanmetrics::codec::Writer;
 use tributary_spanmetrics::{Config as Rules, ConfigVersion, Labels, Layout};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{Config, Edge, Receivers};
+use super::{Edge, Receivers};
+use crate::memory;
 
 /// A journal of this size or more has segments of the usual size.
 const SEGMENTS: u64 = 4;
@@ -26,6 +25,15 @@ impl Edge {
             journal_limit_bytes: self.journal.limit.get(),
             // Only whole segments are trimmed: a journal of few would be full before any can go.
             segment_bytes: usual.segment_bytes.min(self.journal.limit.get() / SEGMENTS),
+            groups: usize::try_from(self.groups.limit).unwrap_or(usize::MAX),
+            group_idle: self.groups.idle.get(),
+            dedup_window: self.dedup.window.get(),
+            dedup_bytes: self.dedup.memory.in_memory(),
+            ceiling: Ceiling {
+                soft_bytes: self.memory.soft.in_memory(),
+                hard_bytes: self.memory.hard.in_memory(),
+                used_bytes: Arc::new(memory::used_bytes),
+            },
             ..usual
         }
     }
@@ -54,37 +62,30 @@ impl Edge {
 
 impl Receivers {
     pub fn options(&self) -> receivers::Options {
+        let usual = receivers::Options::default();
+        let cors = (!self.cors.allowed_origins.is_empty()).then(|| receivers::Cors {
+            allowed_origins: self.cors.allowed_origins.clone(),
+            allowed_headers: self.cors.allowed_headers.clone(),
+            max_age: Some(self.cors.max_age.get()),
+        });
         receivers::Options {
-            request_bytes: self.max_request.in_memory(),
-            held_bytes: self.held.in_memory(),
-            read_timeout: self.read_timeout.get(),
-            header_timeout: self.header_timeout.get(),
-            connections: usize::try_from(self.max_connections).unwrap_or(usize::MAX),
-            ..receivers::Options::default()
+            limits: Limits {
+                request_bytes: self.max_request.in_memory(),
+                held_bytes: self.held.in_memory(),
+                window_bytes: self.windows.in_memory(),
+                connections: usize::try_from(self.max_connections).unwrap_or(usize::MAX),
+                streams: u32::try_from(self.max_streams).unwrap_or(u32::MAX),
+                ..usual.limits
+            },
+            timeouts: Timeouts {
+                read: self.read_timeout.get(),
+                header: self.header_timeout.get(),
+                idle: self.idle_timeout.get(),
+                age: self.max_connection_age.get(),
+                ..usual.timeouts
+            },
+            cors,
         }
-    }
-}
-
-impl Config {
-    /// What is set to something else than the default and has no effect yet.
-    pub fn without_effect(&self) -> Vec<&'static str> {
-        let (usual, Config { edge, receivers, .. }) = (Config::default(), self);
-        [
-            ("edge.dedup", edge.dedup != usual.edge.dedup),
-            ("edge.groups", edge.groups != usual.edge.groups),
-            ("edge.memory", edge.memory != usual.edge.memory),
-            ("receivers.max_streams", receivers.max_streams != usual.receivers.max_streams),
-            ("receivers.windows", receivers.windows != usual.receivers.windows),
-            ("receivers.idle_timeout", receivers.idle_timeout != usual.receivers.idle_timeout),
-            (
-                "receivers.max_connection_age",
-                receivers.max_connection_age != usual.receivers.max_connection_age,
-            ),
-            ("receivers.cors", receivers.cors != usual.receivers.cors),
-        ]
-        .into_iter()
-        .filter_map(|(field, set)| set.then_some(field))
-        .collect()
     }
 }
 
@@ -109,6 +110,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::config::Config;
 
     fn parsed(text: &str) -> Config {
         Config::parse(Path::new("test.yaml"), text).expect(text)
@@ -133,19 +135,27 @@ edge:
   external_labels: { region: here, zone: a }
   lateness: 1h
   future: 0s
-  journal: { limit: 64MiB }
+  journal: { limit: 16MiB }
+  groups: { limit: 5, idle: 1min }
+  dedup: { window: 2min, memory: 8MiB }
+  memory: { soft: 100MiB, hard: 200MiB }
 receivers:
   max_request: 1MiB
   max_connections: 7
   held: 2MiB
+  windows: 32MiB
+  max_streams: 9
   read_timeout: 1s
   header_timeout: 2s
+  idle_timeout: 3s
+  max_connection_age: 4s
+  cors: { allowed_origins: ['https://*.example.com'] }
 ",
         );
         let region = Labels::from_pairs([("region", "there")]);
         let edge = config.edge.options("edges/x", &region);
         assert_eq!((edge.dir.as_str(), edge.grace.as_secs()), ("edges/x", 1));
-        assert_eq!((edge.journal_limit_bytes, edge.segment_bytes), (64 << 20, 16 << 20));
+        assert_eq!((edge.journal_limit_bytes, edge.segment_bytes), (16 << 20, 4 << 20));
         let rules = edge.config;
         assert_eq!(rules.layout.window_ms(), 5_000);
         assert_eq!(rules.layout.bounds_ns(), [1_000_000, 1_000_000_000]);
@@ -153,10 +163,17 @@ receivers:
         assert_eq!(rules.external, Labels::from_pairs([("region", "there"), ("zone", "a")]));
         assert_eq!((rules.lateness.as_secs(), rules.future.as_secs()), (3600, 0));
         let options = config.receivers.options();
-        assert_eq!((options.request_bytes, options.held_bytes), (1 << 20, 2 << 20));
-        assert_eq!((options.read_timeout.as_secs(), options.header_timeout.as_secs()), (1, 2));
-        assert_eq!(options.connections, 7);
-        assert!(config.without_effect().is_empty());
+        let (limits, timeouts) = (options.limits, options.timeouts);
+        assert_eq!((limits.request_bytes, limits.held_bytes), (1 << 20, 2 << 20));
+        assert_eq!((limits.window_bytes, limits.streams), (32 << 20, 9));
+        assert_eq!((timeouts.read.as_secs(), timeouts.header.as_secs()), (1, 2));
+        assert_eq!((timeouts.idle.as_secs(), timeouts.age.as_secs()), (3, 4));
+        assert_eq!(limits.connections, 7);
+        let cors = options.cors.expect("configured");
+        assert_eq!(cors.allowed_origins, ["https://*.example.com"]);
+        assert_eq!((edge.groups, edge.group_idle.as_secs()), (5, 60));
+        assert_eq!((edge.dedup_window.as_secs(), edge.dedup_bytes), (120, 8 << 20));
+        assert_eq!(edge.ceiling.soft_bytes, 100 << 20);
     }
 
     #[test]
@@ -178,11 +195,5 @@ receivers:
         ] {
             assert_ne!(usual, version(text), "{text}");
         }
-    }
-
-    #[test]
-    fn what_has_no_effect_yet_is_named_once_it_is_set() {
-        let config = parsed("{ edge: { dedup: { window: 1min } }, receivers: { max_streams: 9 } }");
-        assert_eq!(config.without_effect(), ["edge.dedup", "receivers.max_streams"]);
     }
 }

@@ -67,9 +67,6 @@ pub async fn run(options: Options) -> Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
 
-    for field in options.config.without_effect() {
-        warn!(field, "this is configured, and has no effect in this build yet");
-    }
     let mut node = Node::open(&options).await?;
     let own_edge = node.edge("local", "edge", Labels::default()).await?;
     let own_listeners = Listeners { grpc, http: otlp_http };
@@ -127,6 +124,7 @@ impl Node {
         store_stage.spawn("the store", store.run(store_stage.shutdown()));
         let registry = Registry::default();
         registry.add(&[], self_metrics::process);
+        registry.add(&[], crate::memory::metrics);
         registry.add(&[], self_metrics::build_info);
         let store_metrics = handle.metrics().clone();
         registry.add(&[], move || store_metrics.collect());

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::ceiling::Ceiling;
 use crate::metrics::EdgeMetrics;
 use crate::receivers::fault::Fault;
 
@@ -11,16 +12,18 @@ use crate::receivers::fault::Fault;
 pub(crate) struct Room {
     free: Arc<Semaphore>,
     metrics: Arc<EdgeMetrics>,
+    ceiling: Ceiling,
 }
 
 impl Room {
-    pub(crate) fn new(bytes: usize, metrics: Arc<EdgeMetrics>) -> Self {
-        Room { free: Arc::new(Semaphore::new(bytes.min(Semaphore::MAX_PERMITS))), metrics }
+    pub(crate) fn new(bytes: usize, metrics: Arc<EdgeMetrics>, ceiling: Ceiling) -> Self {
+        let free = Arc::new(Semaphore::new(bytes.min(Semaphore::MAX_PERMITS)));
+        Room { free, metrics, ceiling }
     }
 
     pub(crate) fn share(&self) -> Share {
         let paid = self.free.clone().try_acquire_many_owned(0).expect("the room is never closed");
-        Share { paid, metrics: self.metrics.clone() }
+        Share { paid, metrics: self.metrics.clone(), ceiling: self.ceiling.clone() }
     }
 
     #[cfg(test)]
@@ -34,6 +37,7 @@ impl Room {
 pub(crate) struct Share {
     paid: OwnedSemaphorePermit,
     metrics: Arc<EdgeMetrics>,
+    ceiling: Ceiling,
 }
 
 impl Share {
@@ -43,6 +47,9 @@ impl Share {
 
     /// Comes before the bytes are held.
     pub(crate) fn grow(&mut self, bytes: usize) -> Result<(), Fault> {
+        if !self.ceiling.allows(self.bytes(), bytes) {
+            return Err(Fault::Busy);
+        }
         let more = u32::try_from(bytes).map_err(|_| Fault::Busy)?;
         let room = self.paid.semaphore().clone();
         self.paid.merge(room.try_acquire_many_owned(more).map_err(|_| Fault::Busy)?);

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use super::*;
+use crate::Ceiling;
 use crate::metrics::EdgeMetrics;
 use crate::receivers::testing::{deflate, gzip, raw_deflate, zstd, zstd_of_window};
 
@@ -8,7 +9,7 @@ const LIMIT: usize = 1 << 20;
 
 fn room(bytes: usize) -> (Room, Arc<EdgeMetrics>) {
     let metrics = Arc::<EdgeMetrics>::default();
-    (Room::new(bytes, metrics.clone()), metrics)
+    (Room::new(bytes, metrics.clone(), Ceiling::default()), metrics)
 }
 
 async fn unpacked(coding: Coding, parts: &[&[u8]], room: &Room) -> Result<Held, Fault> {

@@ -303,14 +303,14 @@ async fn shutdown_finishes_what_is_in_flight_and_cuts_what_does_not_end() {
 #[tokio::test]
 async fn every_coding_is_taken_and_refused_above_the_limit() {
     let rig = Rig::start(small()).await;
-    let body = spans(&[0; 300]).encode_to_vec();
+    let body = || spans(&[0; 300]).encode_to_vec();
     let zeros = vec![0; (1 << 20) + 1];
     let codings = [
-        ("gzip", gzip(&body), gzip(&zeros)),
-        ("deflate", deflate(&body), deflate(&zeros)),
-        ("Deflate", raw_deflate(&body), raw_deflate(&zeros)),
-        ("zstd", zstd(&body), zstd(&zeros)),
-        ("zstd", zstd_of_window(&body, 17), zstd_of_window(&zeros, 17)),
+        ("gzip", gzip(&body()), gzip(&zeros)),
+        ("deflate", deflate(&body()), deflate(&zeros)),
+        ("Deflate", raw_deflate(&body()), raw_deflate(&zeros)),
+        ("zstd", zstd(&body()), zstd(&zeros)),
+        ("zstd", zstd_of_window(&body(), 17), zstd_of_window(&zeros, 17)),
     ];
     for (name, body, zeros) in codings {
         let headers = [PROTOBUF, ("Content-Encoding", name)];
