@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::invariants::Violation;
 use crate::plant::Plant;
-use crate::scenarios::crash_and_heal;
+use crate::scenarios::{Summary, crash_and_heal};
 use crate::trace::Trace;
 
 /// A world that takes longer than this has stopped moving.
@@ -15,6 +15,8 @@ pub struct Outcome {
     /// Of every event of the run.
     pub trace: u64,
     pub events: u64,
+    /// How much happened.
+    pub summary: String,
     pub violation: Option<Violation>,
 }
 
@@ -35,9 +37,11 @@ pub fn run(seed: u64, plant: Option<Plant>, print: bool) -> Outcome {
         world.set_time_limit(LONGEST);
         world.block_on(async move {
             let trace = Trace::new(print);
-            let result = crash_and_heal::run(plant, &trace).await;
+            let summary = Summary::default();
+            let result = crash_and_heal::run(plant, &trace, &summary).await;
             let (hash, events) = trace.digest();
-            Outcome { trace: hash, events, violation: result.err() }
+            let summary = summary.to_string();
+            Outcome { trace: hash, events, summary, violation: result.err() }
         })
     })
 }

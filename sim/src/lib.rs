@@ -1,7 +1,7 @@
 //! Two edges and a core in one deterministic world.
 //!
 //! ```text
-//!  traffic ─▶ edge north ─┐   wire: delays, losses,      ┌▶ core: Store on its disk
+//!  clients ─▶ edge north ─┐   wire: delays, losses,      ┌▶ core: Store on its disk
 //!          ─▶ edge south ─┴─▶ repeats that come late ────┘
 //!                │                                          │
 //!             its disk                                   its disk
@@ -16,6 +16,7 @@
 
 #![cfg(madsim)]
 
+mod clients;
 mod clock;
 mod cluster;
 mod disk;

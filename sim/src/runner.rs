@@ -8,7 +8,7 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context, bail};
-use tributary_sim::Plant;
+use tributary_sim::{Outcome, Plant};
 
 use crate::arguments::Arguments;
 
@@ -17,7 +17,8 @@ pub(crate) fn one(seed: u64, arguments: &Arguments) -> ExitCode {
     println!("seed {seed}");
     let plant = if arguments.unplanted { None } else { arguments.plants.first().copied() };
     let outcome = tributary_sim::run(seed, plant, arguments.print);
-    println!("{:016x} {} events; {}", outcome.trace, outcome.events, outcome.verdict());
+    let Outcome { trace, events, summary, .. } = &outcome;
+    println!("{trace:016x} {events} events; {summary}; {}", outcome.verdict());
     // Nothing of the simulated world has to be taken down in order.
     let _ = std::io::stdout().flush();
     if outcome.violation.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -62,7 +63,9 @@ fn catches(arguments: &Arguments, plant: Plant) -> anyhow::Result<bool> {
     let began = Instant::now();
     for seed in seeds(arguments) {
         let story = twice(seed, Some(plant), arguments.print)?;
-        if !story.is_good {
+        if story.panicked {
+            println!("{}: seed {seed} {}", plant.name(), story.last);
+        } else if !story.is_good {
             println!(
                 "{}: caught by seed {seed} after {:.1?}: {}",
                 plant.name(),
@@ -82,6 +85,8 @@ fn seeds(arguments: &Arguments) -> std::ops::Range<u64> {
 
 struct Story {
     is_good: bool,
+    /// Which says nothing of what the invariants see.
+    panicked: bool,
     last: String,
 }
 
@@ -119,5 +124,5 @@ fn finish(child: Child) -> anyhow::Result<Story> {
         format!("panicked: {}", said.unwrap_or("and said nothing"))
     };
     lines.iter().skip(1).for_each(|line| println!("{line}"));
-    Ok(Story { is_good: output.status.success(), last })
+    Ok(Story { is_good: output.status.success(), panicked: !finished, last })
 }

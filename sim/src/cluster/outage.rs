@@ -52,8 +52,7 @@ impl Machine {
         match outage {
             Outage::Power { steps } => {
                 self.reach(steps).await;
-                Handle::current().kill(self.node.id());
-                self.disk.lose_power();
+                self.lose_power();
             }
             Outage::Process { steps } => {
                 self.reach(steps).await;
@@ -74,6 +73,12 @@ impl Machine {
                 self.disk.lose_process();
             }
         }
+    }
+
+    /// The power goes now.
+    pub(crate) fn lose_power(&self) {
+        Handle::current().kill(self.node.id());
+        self.disk.lose_power();
     }
 
     pub(crate) fn come_up(&self) {

@@ -7,16 +7,17 @@ use bytes::Bytes;
 use tributary_store::disk::{File, Result};
 
 use super::SimDisk;
-use crate::plant::Plant;
 
 pub(super) struct SimFile {
     memory: Arc<dyn File>,
     disk: SimDisk,
+    /// A planted bug: what is synced stays as unsynced as it was.
+    skips_sync: bool,
 }
 
 impl SimFile {
-    pub(super) fn new(memory: Arc<dyn File>, disk: SimDisk) -> Self {
-        SimFile { memory, disk }
+    pub(super) fn new(memory: Arc<dyn File>, disk: SimDisk, skips_sync: bool) -> Self {
+        SimFile { memory, disk, skips_sync }
     }
 }
 
@@ -34,7 +35,7 @@ impl File for SimFile {
     async fn sync(&self) -> Result<()> {
         self.disk.trap.step().await;
         self.disk.spin().await;
-        if self.disk.plant != Some(Plant::AckBeforeSync) {
+        if !self.skips_sync {
             self.memory.sync().await?;
         }
         self.disk.trap.step().await;

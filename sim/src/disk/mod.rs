@@ -1,35 +1,51 @@
-//! A node's disk: the memory twin, made slow, able to stop its node at a chosen step, and lying where
-//! a bug is planted.
+//! A node's disk: the memory twin, made slow, able to stop its node at a chosen step, in trouble for a
+//! while, and lying where a bug is planted.
 //!
 //! Slow, because a crash finds only what is under way; see [`Trap`] for the rest.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use madsim::rand::{Rng, thread_rng};
+use tokio::time::Instant;
 use tributary_store::disk::memory::MemoryDisk;
 use tributary_store::disk::{Disk, Families, File, Files, Lock, Result};
 
 mod families;
 mod file;
 mod trap;
+mod trouble;
 
 pub(crate) use trap::Trap;
+pub(crate) use trouble::Trouble;
 
 use crate::plant::Plant;
+
+/// Where an edge keeps what its journal has let go of.
+const FINGERPRINTS: &str = "edge/fingerprints";
 
 #[derive(Clone)]
 pub(crate) struct SimDisk {
     memory: MemoryDisk,
     trap: Trap,
+    health: Arc<Mutex<Health>>,
     plant: Option<Plant>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+enum Health {
+    #[default]
+    AlwaysWell,
+    Troubled,
+    WellSince(Instant),
 }
 
 impl SimDisk {
     pub(crate) fn new(plant: Option<Plant>) -> Self {
-        SimDisk { memory: MemoryDisk::new(), trap: Trap::default(), plant }
+        let (memory, trap, health) = (MemoryDisk::new(), Trap::default(), Arc::default());
+        SimDisk { memory, trap, health, plant }
     }
 
     /// For the node's next life.
@@ -39,6 +55,53 @@ impl SimDisk {
 
     pub(crate) fn trap(&self) -> &Trap {
         &self.trap
+    }
+
+    pub(crate) fn begin(&self, trouble: Trouble) {
+        self.set_health(Health::Troubled);
+        trouble.begin(&self.memory);
+    }
+
+    pub(crate) fn end_trouble(&self) {
+        self.set_health(Health::WellSince(Instant::now()));
+        Trouble::end(&self.memory);
+    }
+
+    /// Whether what failed since then may have failed by the disk's trouble.
+    pub(crate) fn was_troubled_since(&self, then: Instant) -> bool {
+        match *self.health.lock().expect("nothing panics while it is held") {
+            Health::AlwaysWell => false,
+            Health::Troubled => true,
+            Health::WellSince(end) => end >= then,
+        }
+    }
+
+    /// Before a node's life: what a planted bug loses at each start.
+    pub(crate) async fn lie_at_start(&self) -> Result<()> {
+        if self.plant == Some(Plant::FingerprintsForgotten) {
+            self.memory.remove_dir(FINGERPRINTS).await?;
+        }
+        Ok(())
+    }
+
+    /// The first index that the log in a folder has kept, by the names of its segments.
+    pub(crate) async fn first_record_of(&self, dir: &str) -> u64 {
+        let names = self.memory.reopen().list(dir).await.unwrap_or_default();
+        let firsts = names.iter().filter_map(|name| name.strip_suffix(".log")?.parse().ok());
+        firsts.min().unwrap_or(0)
+    }
+
+    fn set_health(&self, health: Health) {
+        *self.health.lock().expect("nothing panics while it is held") = health;
+    }
+
+    /// Whether a file's sync does nothing.
+    fn skips_sync(&self, path: &str) -> bool {
+        self.plant == Some(Plant::AckBeforeSync) || self.carries_nothing(path)
+    }
+
+    fn carries_nothing(&self, path: &str) -> bool {
+        self.plant == Some(Plant::TrimBeforeCarry) && path.starts_with(FINGERPRINTS)
     }
 
     /// The power goes: what was not synced is dropped, torn or kept.
@@ -75,7 +138,7 @@ impl Disk for SimDisk {
 impl Files for SimDisk {
     async fn open(&self, path: &str) -> Result<Arc<dyn File>> {
         let file = self.memory.open(path).await?;
-        Ok(Arc::new(file::SimFile::new(file, self.clone())))
+        Ok(Arc::new(file::SimFile::new(file, self.clone(), self.skips_sync(path))))
     }
 
     async fn read(&self, path: &str) -> Result<Option<Bytes>> {
@@ -99,6 +162,9 @@ impl Files for SimDisk {
     async fn sync_dir(&self, dir: &str) -> Result<()> {
         self.trap.step().await;
         self.spin().await;
+        if self.carries_nothing(dir) {
+            return Ok(());
+        }
         self.memory.sync_dir(dir).await
     }
 

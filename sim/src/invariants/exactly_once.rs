@@ -2,7 +2,7 @@
 //! is there whole or not at all; counts, sums and buckets agree to the last unit.
 
 use super::{Violation, violated};
-use crate::oracle::{Fate, Oracle, Tally};
+use crate::oracle::{Oracle, Tally};
 
 const NAME: &str = "exactly once";
 
@@ -12,17 +12,13 @@ pub(crate) fn exactly_once(held: &Tally, oracle: &Oracle) -> Result<(), Violatio
         return violated(NAME, format!("an acked span is missing: {what}"));
     }
     let there = held.by_series();
-    for (marker, fate) in oracle.markers() {
-        let spans = there.get(&marker).copied().unwrap_or(0);
-        let may_be = match fate {
-            Fate::Acked => 1..=1,
-            Fate::Refused => 0..=0,
-            Fate::Unknown => 0..=1,
-        };
-        if !may_be.contains(&spans) {
+    for marker in oracle.markers() {
+        let spans = there.get(marker.series).copied().unwrap_or(0);
+        if !(marker.least..=marker.most).contains(&spans) {
+            let (series, fate, tries) = (marker.series, marker.fate, marker.tries);
             return violated(
                 NAME,
-                format!("{marker} is there {spans} times, its request was {fate:?}"),
+                format!("{series} is there {spans} times, sent {tries} times and {fate:?}"),
             );
         }
     }

@@ -1,4 +1,4 @@
-//! What was seen on the wire: all that shards ever answered, which they may not take back.
+//! What was seen of nodes and on the wire: all that shards ever answered, which they may not take back.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -71,7 +71,11 @@ impl Observed {
         self.locked().acked.clone()
     }
 
-    /// The first thing that was answered and should not have been.
+    pub(crate) fn report(&self, violation: Violation) {
+        self.locked().violation.get_or_insert(violation);
+    }
+
+    /// The first thing that was seen and should not have been.
     pub(crate) fn check(&self) -> Result<(), Violation> {
         self.locked().violation.clone().map_or(Ok(()), Err)
     }

@@ -38,7 +38,7 @@ pub(crate) struct SentSpan {
     pub(crate) status: Option<i32>,
     pub(crate) start_ns: u64,
     pub(crate) end_ns: u64,
-    /// Whether its end lies within the limits, clear of them whatever the clocks' skew.
+    /// Whether its end lies within the limits, clear of them whatever the clocks do.
     pub(crate) limits: Limits,
 }
 
@@ -47,11 +47,13 @@ pub(crate) enum Limits {
     Within,
     TooLate,
     TooFarAhead,
+    /// Within or too late by the clock that reads it first.
+    Borderline,
 }
 
 impl SentSpan {
-    pub(crate) fn counts(&self) -> bool {
-        self.limits == Limits::Within
+    pub(crate) fn may_count(&self) -> bool {
+        matches!(self.limits, Limits::Within | Limits::Borderline)
     }
 
     pub(super) fn cell(&self, region: &str) -> Cell {

@@ -36,8 +36,11 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    pub(crate) fn add(&mut self, cell: Cell, sum: &Sum) {
-        self.cells.entry(cell).or_default().add(sum);
+    /// So many times.
+    pub(crate) fn add(&mut self, cell: Cell, sum: &Sum, times: u64) {
+        if times > 0 {
+            self.cells.entry(cell).or_default().add(sum, times);
+        }
     }
 
     /// What a shard holds or a slice carries.
@@ -48,7 +51,7 @@ impl Tally {
                 let series = Arc::new(series(tenant, &group.group));
                 for (end, delta) in &group.windows {
                     let series = Arc::clone(&series);
-                    self.add(Cell { window_end_ms: end.0, series }, &sum(delta));
+                    self.add(Cell { window_end_ms: end.0, series }, &sum(delta), 1);
                 }
             }
         }
@@ -83,11 +86,11 @@ impl Tally {
 }
 
 impl Sum {
-    fn add(&mut self, other: &Sum) {
-        self.spans += other.spans;
-        self.sum_us += other.sum_us;
+    fn add(&mut self, other: &Sum, times: u64) {
+        self.spans += other.spans * times;
+        self.sum_us += other.sum_us * u128::from(times);
         for (mine, theirs) in self.buckets.iter_mut().zip(other.buckets) {
-            *mine += theirs;
+            *mine += theirs * times;
         }
     }
 

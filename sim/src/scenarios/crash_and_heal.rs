@@ -1,50 +1,69 @@
 //! Clients send all the time, to either edge. Round after round an edge or the core goes down, mostly
-//! in the middle of a write, and comes back; the network loses, delays and repeats. Then everything
-//! heals, and what queries answer is what the clients sent.
+//! in the middle of a write, and comes back; edges' disks fail for a while and their clocks step; the
+//! network loses, delays and repeats. Then everything heals, edges that start once more are asked for
+//! all that they must remember, and what queries answer is what the clients sent.
 
-use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
+use madsim::rand::seq::SliceRandom;
 use madsim::rand::{Rng, thread_rng};
 use madsim::runtime::Handle;
-use madsim::task::spawn_local;
-use tokio::time::{sleep, timeout};
-use tributary_edge::{Clock, Refusal, TraceAnswer, TraceRequest};
+use madsim::task::{JoinHandle, spawn_local};
+use tokio::time::{Instant, sleep};
 use tributary_proto::ShardId;
-use tributary_spanmetrics::Encoding;
 
+use super::summary::Summary;
+use crate::clients::{Clients, Habit};
+use crate::clock::{LONGEST_STEP_S, now_ms};
 use crate::cluster::{CoreNode, EdgeNode, GRACE, Life, Machine, Outage, SHARDS};
-use crate::invariants::{self, Healed, Observed, Violation};
-use crate::oracle::{AckedAt, Limits, Oracle, Tally};
+use crate::disk::Trouble;
+use crate::invariants::{self, Counted, Healed, Observed, RECOVERY, Violation};
+use crate::oracle::{Tally, WINDOW_MS};
 use crate::plant::Plant;
 use crate::trace::Trace;
-use crate::traffic::{self, Sent};
 use crate::wire::{Weather, Wire};
 
 const ROUNDS: usize = 5;
+/// How long an edge remembers what it answered: as in production, or so short that it forgets on the way.
+const MEMORIES: [Duration; 2] = [Duration::from_secs(600), Duration::from_secs(45)];
 
 struct World {
     trace: Trace,
     observed: Observed,
     weather: Weather,
     core: CoreNode,
-    edges: [EdgeNode; 2],
-    oracle: RefCell<Oracle>,
+    clients: Rc<Clients>,
+    summary: Summary,
 }
 
-pub(crate) async fn run(plant: Option<Plant>, trace: &Trace) -> Result<(), Violation> {
-    let world = Rc::new(World::start(plant, trace));
+pub(crate) async fn run(
+    plant: Option<Plant>,
+    trace: &Trace,
+    summary: &Summary,
+) -> Result<(), Violation> {
+    let world = Rc::new(World::start(plant, trace, summary));
+    let verdict = storm_and_heal(Rc::clone(&world)).await;
+    world.sum_up().await;
+    verdict
+}
+
+async fn storm_and_heal(world: Rc<World>) -> Result<(), Violation> {
     world.weather.set_storm(true);
-    let clients = spawn_local(Rc::clone(&world).send_on_and_on());
     let watcher = spawn_local(Rc::clone(&world).watch_on_and_on());
+    let mut storm = vec![
+        spawn_local(Rc::clone(&world.clients).send_on_and_on()),
+        spawn_local(Rc::clone(&world).step_clocks_on_and_on()),
+    ];
+    let troubles = (0..2).map(|edge| spawn_local(Rc::clone(&world).trouble_on_and_on(edge)));
+    storm.extend(troubles);
     for _ in 0..ROUNDS {
         world.round().await;
         if watcher.is_finished() {
             break;
         }
     }
-    clients.abort();
+    storm.iter().for_each(JoinHandle::abort);
     watcher.abort();
     if let Ok(Err(violation)) = watcher.await {
         return Err(violation);
@@ -53,11 +72,12 @@ pub(crate) async fn run(plant: Option<Plant>, trace: &Trace) -> Result<(), Viola
 }
 
 impl World {
-    fn start(plant: Option<Plant>, trace: &Trace) -> Self {
+    fn start(plant: Option<Plant>, trace: &Trace, summary: &Summary) -> Self {
         let (observed, weather) = (Observed::new(trace.clone()), Weather::default());
         // Each bug is planted where it belongs.
         let core = CoreNode::start(plant.filter(|plant| *plant == Plant::WatermarkApart));
         let network = Handle::current().create_node().name("network").build();
+        let memory = *MEMORIES.choose(&mut thread_rng()).expect("some");
         let edges = ["north", "south"].map(|region| {
             let wire = Wire {
                 shards: SHARDS,
@@ -66,10 +86,11 @@ impl World {
                 observed: observed.clone(),
                 network: network.clone(),
             };
-            EdgeNode::start(region, wire, plant.filter(|plant| *plant == Plant::AckBeforeSync))
+            EdgeNode::start(region, memory, wire, plant)
         });
-        let trace = trace.clone();
-        World { trace, observed, weather, core, edges, oracle: RefCell::default() }
+        let clients = Clients::new(trace.clone(), observed.clone(), edges, memory, plant);
+        let (trace, summary) = (trace.clone(), summary.clone());
+        World { trace, observed, weather, core, clients: Rc::new(clients), summary }
     }
 
     /// One node goes down and, after a while, comes back.
@@ -77,7 +98,7 @@ impl World {
         pause(500..9_000).await;
         let (outage, down_ms) = (Outage::random(), thread_rng().gen_range(1..12_000));
         let which = thread_rng().gen_range(0..5);
-        match self.edges.get(which) {
+        match self.clients.edges.get(which) {
             Some(edge) => {
                 self.trace.event(format_args!("{}: {outage:?}", edge.region));
                 edge.machine.go_down(outage).await;
@@ -100,46 +121,51 @@ impl World {
         self.trace.event(format_args!("{name}: up"));
     }
 
-    async fn send_on_and_on(self: Rc<Self>) {
-        for number in 0.. {
-            pause(1..1_200).await;
-            let edge = thread_rng().gen_range(0..2);
-            if let Some(life) = self.edges[edge].life() {
-                spawn_local(Rc::clone(&self).send(number, edge, life));
+    /// An edge's clock steps by minutes, there or back.
+    async fn step_clocks_on_and_on(self: Rc<Self>) {
+        loop {
+            pause(2_000..25_000).await;
+            let longest = LONGEST_STEP_S as i64 * 1_000;
+            let back = thread_rng().gen_ratio(1, 3);
+            let off_ms = if back { 0 } else { thread_rng().gen_range(-longest..=longest) };
+            let edge = self.clients.edges.choose(&mut thread_rng()).expect("some");
+            self.trace.event(format_args!("{}: the clock steps to {off_ms} ms", edge.region));
+            edge.clock.step_to(off_ms);
+            self.summary.count(|counts| &mut counts.clock_steps);
+        }
+    }
+
+    /// An edge's disk fails for a while; then the edge has to come right without a restart.
+    async fn trouble_on_and_on(self: Rc<Self>, edge: usize) {
+        let EdgeNode { region, machine, .. } = &self.clients.edges[edge];
+        loop {
+            pause(1_000..15_000).await;
+            let trouble = Trouble::random();
+            self.trace.event(format_args!("{region}: {trouble:?}"));
+            machine.disk.begin(trouble);
+            let is_short = thread_rng().gen_bool(0.5);
+            pause(if is_short { 20..300 } else { 300..9_000 }).await;
+            machine.disk.end_trouble();
+            self.trace.event(format_args!("{region}: the disk is well"));
+            self.summary.count(|counts| &mut counts.troubles);
+            if let Some(life) = self.clients.life(edge) {
+                let recovered = self.recovers(edge, &life).await;
+                recovered.unwrap_or_else(|violation| self.observed.report(violation));
             }
         }
     }
 
-    async fn send(self: Rc<Self>, number: usize, edge: usize, life: Life) {
-        let Sent { tenant, body, spans, marker } = traffic::request(number);
-        let EdgeNode { region, clock, .. } = &self.edges[edge];
-        let request = self.oracle.borrow_mut().send(&spans, &marker, region, SHARDS);
-        // Some clients hang up early; what they sent runs its course.
-        let patience = if thread_rng().gen_ratio(1, 10) { 3 } else { 5_000 };
-        let asked = TraceRequest { tenant, encoding: Encoding::Protobuf, body };
-        let answer = timeout(Duration::from_millis(patience), life.handle.ingest(asked)).await;
-        self.trace.event(format_args!("request {number} to {region}: {answer:?}"));
-        match answer {
-            Ok(Ok(answer)) => {
-                let of = |limits| spans.iter().filter(|span| span.limits == limits).count() as u64;
-                let (accepted, late, future) =
-                    (of(Limits::Within), of(Limits::TooLate), of(Limits::TooFarAhead));
-                assert_eq!(answer, TraceAnswer { accepted, late, future }, "request {number}");
-                let at = AckedAt {
-                    source: life.source,
-                    now_ms: clock.now_ms(),
-                    grace_ms: GRACE.as_millis() as i64,
-                    promised_at_boot_ms: life.promised_at_boot_ms,
-                    known: &self.observed.known(),
-                };
-                self.oracle.borrow_mut().acked(request, &at);
+    /// Whether this very life of an edge takes a new request.
+    async fn recovers(&self, edge: usize, life: &Life) -> Result<(), Violation> {
+        let (began, request) = (Instant::now(), self.clients.start(edge, Habit::default()));
+        let lives = || self.clients.life(edge).is_some_and(|now| now.source == life.source);
+        while lives() && !request.is_acked(&self.clients) {
+            if began.elapsed() > RECOVERY {
+                return invariants::recovers(self.clients.edges[edge].region, false);
             }
-            Ok(Err(Refusal::BadData(_) | Refusal::TooLarge(_) | Refusal::Overload { .. })) => {
-                self.oracle.borrow_mut().refused(request);
-            }
-            // Whether it was written is the edge's secret.
-            Ok(Err(Refusal::Journal(_) | Refusal::Stopping)) | Err(_) => {}
+            pause(50..150).await;
         }
+        Ok(())
     }
 
     async fn watch_on_and_on(self: Rc<Self>) -> Result<(), Violation> {
@@ -155,6 +181,7 @@ impl World {
     async fn watch(&self, looks_at: impl Fn(ShardId) -> bool) -> Result<Option<Tally>, Violation> {
         self.observed.check()?;
         let Some(store) = self.core.store() else { return Ok(None) };
+        let oracle = &self.clients.oracle;
         // Everything that was known before the views are taken must show in them: no waiting between.
         let (acked, closed) = (self.observed.acked(), self.observed.closed());
         let views = (0..).map(ShardId).zip(store.views());
@@ -163,7 +190,7 @@ impl World {
             .iter()
             .map(|(shard, view)| {
                 let complete_to_ms = view.completeness().complete_to_ms.unwrap_or(i64::MIN);
-                (complete_to_ms, self.oracle.borrow().covered_tally(*shard, complete_to_ms))
+                (complete_to_ms, oracle.borrow().covered_tally(*shard, complete_to_ms))
             })
             .collect();
         let mut all = Tally::default();
@@ -184,32 +211,94 @@ impl World {
             }
             invariants::completeness_covers(*shard, complete_to_ms, &held, &covered)?;
         }
-        invariants::at_most_once(&all, &self.oracle.borrow())?;
+        invariants::repeats_count_once(&all, &oracle.borrow())?;
+        invariants::at_most_once(&all, &oracle.borrow())?;
+        invariants::refused_leaves_no_trace(&all, &oracle.borrow())?;
         self.trace.event(format_args!("{} spans are there", all.spans()));
         Ok(Some(all))
     }
 
-    /// Fair weather, no more crashes, no more requests: then everything has to come out right.
+    /// Fair weather, sound disks, clocks set right, no more crashes but those that ask what edges remember,
+    /// and no more new requests: then everything has to come out right.
     async fn heal(&self) -> Result<(), Violation> {
-        self.weather.set_storm(false);
         self.trace.event("heal");
-        // Whoever still waits for an answer gives up within this time.
-        sleep(Duration::from_secs(6)).await;
-        let live = self.edges.iter().filter_map(EdgeNode::life).map(|life| life.source).collect();
-        let store = self.core.store().expect("the core came up");
-        let last = self.oracle.borrow().greatest_tally().last_window_end_ms();
+        self.weather.set_storm(false);
+        for edge in &self.clients.edges {
+            edge.machine.disk.end_trouble();
+            edge.clock.step_to(0);
+        }
+        self.clients.calm_down();
+        while self.core.store().is_none() {
+            pause(1..100).await;
+        }
+        let unfinished = self.clients.are_done(RECOVERY).await.err().unwrap_or(0);
+        self.observed.check()?;
+        invariants::clients_get_through(unfinished)?;
+        for edge in 0..self.clients.edges.len() {
+            for _ in 0..thread_rng().gen_range(0..3) {
+                self.ask_again(edge).await?;
+            }
+        }
+        let lives: Vec<_> = (0..2).filter_map(|edge| self.clients.life(edge)).collect();
+        let store = self.core.store().expect("the core has long come up");
+        let last = self.clients.oracle.borrow().greatest_tally().last_window_end_ms();
         let complete_to_ms = last.unwrap_or_default();
-        let took = invariants::heals(&store, &Healed { complete_to_ms, live }).await?;
+        let live = lives.iter().map(|life| life.source).collect();
+        let healed = Healed { complete_to_ms, live, sealed_at_ms: self.all_sealed_at_ms(&lives) };
+        let took = invariants::heals(&store, &healed).await?;
         self.trace.event(format_args!("healed after {took:?}"));
         let held = self.watch(|_| true).await?.expect("the core stays up");
-        invariants::exactly_once(&held, &self.oracle.borrow())?;
+        let oracle = &self.clients.oracle;
+        invariants::exactly_once(&held, &oracle.borrow())?;
         invariants::closed_refuses_slices(&self.observed, &store).await?;
-        let exact = self.oracle.borrow().exact_tally(&held);
-        invariants::promql_agrees(&store, &exact, complete_to_ms).await?;
-        let [acked, refused, unknown] = self.oracle.borrow().fates();
-        self.trace
-            .event(format_args!("{acked} requests acked, {refused} refused, {unknown} unknown"));
+        let exact = oracle.borrow().exact_tally(&held);
+        invariants::promql_agrees(&store, &exact, complete_to_ms).await
+    }
+
+    /// The power of an edge goes once more, and it is sent all that it must remember.
+    async fn ask_again(&self, edge: usize) -> Result<(), Violation> {
+        let EdgeNode { region, machine, .. } = &self.clients.edges[edge];
+        machine.lose_power();
+        self.clients.edges[edge].unplug();
+        machine.come_up();
+        let began = Instant::now();
+        let life = loop {
+            match self.clients.life(edge) {
+                Some(life) => break life,
+                None if self.observed.check().is_err() => return self.observed.check(),
+                None if began.elapsed() > RECOVERY => return invariants::recovers(region, false),
+                None => pause(1..100).await,
+            }
+        };
+        let remembered = self.clients.remembered_by(edge);
+        self.trace.event(format_args!("{region}: {} requests once more", remembered.len()));
+        for exporter in remembered {
+            let before = Counted::by(life.handle.metrics());
+            let answer = exporter.send_again(&self.clients, &life).await?;
+            let after = Counted::by(life.handle.metrics());
+            let request = exporter.number();
+            invariants::memory_survives(request, region, &answer, before, after)?;
+            self.summary.count(|counts| &mut counts.remembered);
+        }
         Ok(())
+    }
+
+    /// When the last seal that anything waits for was made, in the world's time: an edge whose clock was ahead
+    /// seals nothing before the time that it has promised has come.
+    fn all_sealed_at_ms(&self, lives: &[Life]) -> i64 {
+        let edges = self.clients.edges.iter().zip(lives);
+        let furthest = edges.map(|(edge, life)| edge.clock.furthest_ms_since(life.began_ms));
+        let furthest_ms = furthest.fold(now_ms(), i64::max);
+        furthest_ms + GRACE.as_millis() as i64 + 3 * WINDOW_MS
+    }
+
+    async fn sum_up(&self) {
+        let fates = self.clients.oracle.borrow().fates();
+        let mut trimmed = 0;
+        for edge in &self.clients.edges {
+            trimmed += edge.machine.disk.first_record_of("edge/journal").await;
+        }
+        self.summary.close(self.clients.counts(), fates, trimmed);
     }
 }
 
