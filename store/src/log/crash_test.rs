@@ -11,8 +11,8 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use super::{Index, Options, Result, SegmentLog};
-use crate::disk::ErrorKind;
 use crate::disk::memory::{Fault, MemoryDisk, Operation};
+use crate::disk::{ErrorKind, Files};
 
 const SMALL: Options = Options { segment_bytes: 250 };
 
@@ -95,6 +95,24 @@ fn a_failed_batch_is_cut_before_the_next_is_written() {
     disk.crash(1);
     let log = run(open(&disk.reopen())).unwrap();
     assert_eq!(run(read(&log)).unwrap(), records(2));
+}
+
+#[test]
+fn a_log_says_that_what_follows_an_uncut_batch_begins_a_segment() {
+    run(async {
+        let disk = MemoryDisk::new();
+        let mut log = open(&disk).await.unwrap();
+        log.append(vec![record(0)]).await.unwrap();
+        assert!(!log.begins_segment());
+        // The batch fails, and so does the cut: the disk is well again before the next append.
+        disk.fail(Fault { times: 2, ..Fault::always(Operation::Sync) });
+        log.append(vec![record(1)]).await.unwrap_err();
+        assert!(log.begins_segment());
+        log.append(vec![record(1)]).await.unwrap();
+        let files = disk.list("log").await.unwrap();
+        assert_eq!(files.len(), 2, "{files:?}");
+        assert!(!log.begins_segment());
+    });
 }
 
 #[test]

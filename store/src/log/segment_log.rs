@@ -92,7 +92,8 @@ impl SegmentLog {
     /// Whether the next append begins a segment: what is to stand in each is due.
     pub fn begins_segment(&self) -> bool {
         let last_is_empty = self.segments.back().is_none_or(|last| last.first == last.next);
-        !self.is_open || last_is_empty || self.is_full()
+        // A batch that is still to be cut away closes its segment.
+        !self.is_open || self.doubt.is_some() || last_is_empty || self.is_full()
     }
 
     fn is_full(&self) -> bool {
