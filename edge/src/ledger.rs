@@ -151,11 +151,12 @@ impl Ledger {
         oldest.map_or(0, |oldest| self.seals - oldest + 1)
     }
 
-    /// The first record that is still needed, `end` where none is.
-    pub(crate) fn needs_from(&self, end: Index) -> Index {
+    /// The first record that is still needed. The last note of a settled seal always is: without it, and
+    /// with no seal behind it, a restart would number slices from one again.
+    pub(crate) fn needs_from(&self, settled_at: Index) -> Index {
         let open = self.sources.values().filter_map(|source| source.open.needs_from());
         let unsettled = self.unsettled.values().map(|seal| seal.needs_from);
-        open.chain(unsettled).min().unwrap_or(end)
+        open.chain(unsettled).fold(settled_at, Index::min)
     }
 
     /// Sources other than `current`.

@@ -258,6 +258,23 @@ const SCRIPT: &str = "\
 ";
 
 #[test]
+fn the_note_that_restates_the_numbers_outlives_a_trim_with_later_windows_open() {
+    let mut life = Life::new();
+    life.boot(1);
+    life.request(1, &[("cart", 10), ("pay", 10)]);
+    let seal = life.seal(1, ENDED, 10).expect("a window ended");
+    life.settle(seal);
+    // Everything in the journal is younger than the note, and no seal restates the numbers.
+    life.request(1, &[("cart", 20)]);
+    let noted_at = Index(seal.0 + 1);
+    assert_eq!(life.ledger.needs_from(noted_at), noted_at);
+    let from = life.ledger.needs_from(noted_at);
+    life.journal.retain(|at, _| *at >= from);
+    life.crash();
+    assert_eq!(life.ledger.last(source(1), ShardId(1)), Seq(1));
+}
+
+#[test]
 fn a_settled_seal_whose_head_is_partly_gone_changes_nothing() {
     // Segments are trimmed whole, so of a settled seal's requests some may still be there, or none.
     let mut life = Life::new();
