@@ -24,7 +24,9 @@ use tributary_store::log::{self, Index, LogError, SegmentLog};
 use super::{Dedup, Fingerprint, Remembered, Uptime};
 use crate::TraceAnswer;
 
-const SEGMENT_BYTES: u64 = 4 << 20;
+const PRODUCTION_SEGMENT_BYTES: u64 = 4 << 20;
+/// In the simulator so small that segments go within a run.
+const SEGMENT_BYTES: u64 = if cfg!(madsim) { 512 } else { PRODUCTION_SEGMENT_BYTES };
 const RECORD_BYTES: usize = 64 << 10;
 /// One sync takes so many records at most: under a segment, so that segments stay small.
 const BATCH_RECORDS: usize = 32;
@@ -34,7 +36,7 @@ const MIN_ENTRY_BYTES: u64 = 16 + 4;
 const MAX_ENTRY_BYTES: usize = 16 + 4 * 10;
 const RECORD_ENTRIES: usize = 1024;
 const _: () = assert!(RECORD_ENTRIES * MAX_ENTRY_BYTES < RECORD_BYTES);
-const _: () = assert!((BATCH_RECORDS * RECORD_BYTES) as u64 <= SEGMENT_BYTES);
+const _: () = assert!((BATCH_RECORDS * RECORD_BYTES) as u64 <= PRODUCTION_SEGMENT_BYTES);
 
 const RECORD_V1: u8 = 1;
 

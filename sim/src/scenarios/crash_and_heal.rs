@@ -245,7 +245,10 @@ impl World {
         let complete_to_ms = last.unwrap_or_default();
         let live = lives.iter().map(|life| life.source).collect();
         let healed = Healed { complete_to_ms, live, sealed_at_ms: self.all_sealed_at_ms(&lives) };
-        let took = invariants::heals(&store, &healed).await?;
+        let took = invariants::heals(&store, &healed).await;
+        // Whatever was seen before says more than what it led to.
+        self.observed.check()?;
+        let took = took?;
         self.trace.event(format_args!("healed after {took:?}"));
         let held = self.watch(|_| true).await?.expect("the core stays up");
         let oracle = &self.clients.oracle;
@@ -294,11 +297,12 @@ impl World {
 
     async fn sum_up(&self) {
         let fates = self.clients.oracle.borrow().fates();
-        let mut trimmed = 0;
+        let (mut trimmed, mut forgotten) = (0, 0);
         for edge in &self.clients.edges {
             trimmed += edge.machine.disk.first_record_of("edge/journal").await;
+            forgotten += edge.machine.disk.first_record_of("edge/fingerprints").await;
         }
-        self.summary.close(self.clients.counts(), fates, trimmed);
+        self.summary.close(self.clients.counts(), fates, [trimmed, forgotten]);
     }
 }
 

@@ -22,6 +22,8 @@ pub(crate) struct Counts {
     pub(crate) remembered: usize,
     /// Records that the journals have let go of.
     trimmed: u64,
+    /// Records that the fingerprints' logs have.
+    forgotten: u64,
 }
 
 impl Summary {
@@ -29,12 +31,13 @@ impl Summary {
         *which(&mut self.locked()) += 1;
     }
 
-    /// `sent`: requests and tries. `fates`: acked, refused, unknown.
-    pub(crate) fn close(&self, sent: (usize, usize), fates: [usize; 3], trimmed: u64) {
+    /// `sent`: requests and tries. `fates`: acked, refused, unknown. `gone`: records of
+    /// journals, and of fingerprints' logs.
+    pub(crate) fn close(&self, sent: (usize, usize), fates: [usize; 3], gone: [u64; 2]) {
         let mut counts = self.locked();
         (counts.requests, counts.tries) = sent;
         [counts.acked, counts.refused, counts.unknown] = fates;
-        counts.trimmed = trimmed;
+        [counts.trimmed, counts.forgotten] = gone;
     }
 
     fn locked(&self) -> MutexGuard<'_, Counts> {
@@ -46,11 +49,12 @@ impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let counts = *self.locked();
         let Counts { requests, tries, acked, refused, unknown, .. } = counts;
-        let Counts { troubles, clock_steps, remembered, trimmed, .. } = counts;
+        let Counts { troubles, clock_steps, remembered, trimmed, forgotten, .. } = counts;
         write!(
             f,
             "{requests} requests in {tries} tries: {acked} acked, {refused} refused, {unknown} unknown, \
-             {remembered} remembered; {troubles} troubles, {clock_steps} steps, {trimmed} trimmed"
+             {remembered} remembered; {troubles} troubles, {clock_steps} steps, {trimmed} trimmed, \
+             {forgotten} forgotten"
         )
     }
 }
