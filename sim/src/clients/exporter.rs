@@ -172,7 +172,7 @@ impl Exporter {
         clients.trace.event(format_args!("request {} to {region}: {answer:?}", self.number));
         match &answer {
             Some(Ok(answer)) => self.acked(clients, life, sending, *answer)?,
-            Some(Err(Refusal::BadData(_) | Refusal::TooLarge(_) | Refusal::Overload { .. })) => {
+            Some(Err(Refusal::Overload { .. })) => {
                 clients.oracle.borrow_mut().turned_away(sending);
             }
             Some(Err(Refusal::Journal(_))) => {
@@ -180,6 +180,7 @@ impl Exporter {
             }
             // Whether it was written is the edge's secret.
             Some(Err(Refusal::Stopping)) | None => {}
+            Some(Err(refusal)) => invariants::refused_retryably(self.number, refusal)?,
         }
         Ok(answer)
     }

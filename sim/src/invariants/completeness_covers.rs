@@ -1,9 +1,9 @@
 //! Law 4: a shard that says it is complete up to a time holds every acked span of the windows up to
 //! there.
 //!
-//! Spared are spans that came too late for the promise: taken when their window was sealed, or over
-//! before their source first spoke; and those of a source that this shard never heard of, which it
-//! cannot wait for.
+//! Spared are spans that came too late for the promise: taken when the edge's clock had said, since its source
+//! began, that their window is over and its grace too; and those of a source that this shard never
+//! heard of, which it cannot wait for.
 
 use tributary_proto::ShardId;
 
