@@ -116,9 +116,9 @@ impl SegmentLog {
     /// Whether the last segment is done with and worth closing.
     fn may_close(&self, before: Index) -> bool {
         let half = self.options.segment_bytes / 2;
-        self.segments.back().is_some_and(|last| {
-            last.first < last.next && last.next <= before && last.len > half
-        })
+        self.segments
+            .back()
+            .is_some_and(|last| last.first < last.next && last.next <= before && last.len > half)
     }
 
     /// Forgets records below `before`, by whole segments; those that are kept beside them stay.
