@@ -259,6 +259,7 @@ async fn replay(
     dedup: &Dedup,
 ) -> Result<BTreeMap<Index, Sealed>, EdgeError> {
     let mut unsettled = BTreeMap::new();
+            shipped_ms: BTreeMap::new(),
     let mut reader = log.read_from(log.first_index());
     while let Some((at, bytes)) = reader.next().await? {
         let unreadable = |error| EdgeError::Record { at, error };

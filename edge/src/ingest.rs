@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
-use tributary_proto::SourceId;
+use tributary_proto::{Metric, SourceId};
 use tributary_spanmetrics::{Config, Content, Encoding, Labels, Partial, Tenant, WalkError};
 use tributary_store::log::MAX_RECORD_BYTES;
 use twox_hash::XxHash3_128;
@@ -132,6 +132,14 @@ impl EdgeHandle {
         &self.metrics
     }
 
+    /// All that the edge counts, and what is known only at this moment.
+    pub fn collect(&self) -> Vec<Metric> {
+        let waiting = self.queue_bytes - self.room.available_permits().min(self.queue_bytes);
+        self.metrics.queue_bytes.set(waiting as u64);
+        self.metrics.observe_time(self.clock.now_ms());
+        self.metrics.collect()
+    }
+
     pub fn config(&self) -> &Config {
         &self.config
     }
@@ -139,6 +147,7 @@ impl EdgeHandle {
     /// Once it has begun, a request runs to its end, though the caller may hang up: nothing is awaited
     /// between its registration and the journal's queue.
     pub async fn ingest(&self, request: TraceRequest) -> Result<TraceAnswer, Refusal> {
+        self.metrics.requests_received.add(1);
         let answer = self.try_ingest(request).await;
         if let Err(refusal) = &answer {
             self.metrics.count_refusal(refusal);

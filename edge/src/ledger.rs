@@ -196,10 +196,14 @@ impl Ledger {
         &self.layouts
     }
 
-    /// Bytes that open windows and totals hold.
-    pub(crate) fn bytes(&self) -> usize {
-        let of = |known: &Source| known.open.gathered().bytes() + known.totals.bytes();
-        self.sources.values().map(of).sum()
+    /// Deltas in open windows, and the bytes that they hold.
+    pub(crate) fn open(&self) -> (usize, usize) {
+        let open = self.sources.values().map(|known| known.open.gathered());
+        open.fold((0, 0), |(deltas, bytes), of| (deltas + of.len(), bytes + of.bytes()))
+    }
+
+    pub(crate) fn totals_bytes(&self) -> usize {
+        self.sources.values().map(|known| known.totals.bytes()).sum()
     }
 
     /// Lets go of the groups that have had nothing since `before`; answers how many.

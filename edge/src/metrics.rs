@@ -1,11 +1,13 @@
 //! What an edge counts. An edge's own: two edges in one process share none of it.
 
-use tributary_proto::{Counter, Gauge, Metric};
+use tributary_proto::{Counter, Gauge, Histogram, Metric};
 
 use crate::ingest::{Counts, Refusal};
 
 #[derive(Debug, Default)]
 pub struct EdgeMetrics {
+    /// Handed to the edge: accepted, answered again, refused, or under way.
+    pub requests_received: Counter,
     pub requests_accepted: Counter,
     /// Acknowledged again and not counted again.
     pub requests_duplicate: Counter,
@@ -15,6 +17,10 @@ pub struct EdgeMetrics {
     pub spans_shortened: Counter,
     pub spans_overflowed: Counter,
     pub groups: Gauge,
+    pub groups_bytes: Gauge,
+    pub open_deltas: Gauge,
+    pub open_bytes: Gauge,
+    pub totals_bytes: Gauge,
     pub groups_retired: Counter,
     pub dedup_entries: Gauge,
     pub dedup_bytes: Gauge,
@@ -44,15 +50,30 @@ pub struct EdgeMetrics {
     pub journal_records: Counter,
     pub journal_syncs: Counter,
     pub journal_failures: Counter,
+    /// What a batch took to be appended and synced.
+    pub journal_seconds: Histogram,
     pub journal_bytes: Gauge,
+    /// Records that wait for the journal, with what belongs to them.
+    pub queue_bytes: Gauge,
     pub unsettled_seals: Gauge,
     /// Of the receivers, on both ports.
     pub connections: Gauge,
     pub window_bytes: Gauge,
     pub held_bytes: Gauge,
+    /// When the oldest of them went on its way; 0 while there is none.
+    pub(crate) unsettled_since_ms: Gauge,
+    pub unsettled_age_seconds: Gauge,
 }
 
 impl EdgeMetrics {
+    pub(crate) fn observe_time(&self, now_ms: i64) {
+        let age_ms = match self.unsettled_since_ms.get() {
+            0 => 0,
+            since_ms => (now_ms as u64).saturating_sub(since_ms),
+        };
+        self.unsettled_age_seconds.set(age_ms / 1000);
+    }
+
     pub(crate) fn count(&self, counts: &Counts) {
         self.requests_accepted.add(1);
         self.spans_accepted.add(counts.answer.accepted);
@@ -84,6 +105,10 @@ impl EdgeMetrics {
             counter.labelled(REFUSED, REFUSED_HELP, &[("reason", reason)])
         };
         vec![
+            self.requests_received.metric(
+                "tributary_edge_requests_received_total",
+                "Trace requests that came whole, to be accepted or refused.",
+            ),
             self.requests_accepted
                 .metric("tributary_edge_requests_accepted_total", "Trace requests acknowledged."),
             self.requests_duplicate.metric(
@@ -96,6 +121,18 @@ impl EdgeMetrics {
                 "Spans counted in a tenant's overflow group, since there were too many groups.",
             ),
             self.groups.metric("tributary_edge_groups", "Groups that the edge knows."),
+            self.groups_bytes
+                .metric("tributary_edge_groups_bytes", "Memory that the table of groups takes."),
+            self.open_deltas.metric(
+                "tributary_edge_open_deltas",
+                "Groups by window in windows that are not sealed yet.",
+            ),
+            self.open_bytes
+                .metric("tributary_edge_open_bytes", "Memory that windows not sealed yet take."),
+            self.totals_bytes.metric(
+                "tributary_edge_totals_bytes",
+                "Memory that the sums since the start take, for the page of span metrics.",
+            ),
             self.groups_retired.metric(
                 "tributary_edge_groups_retired_total",
                 "Groups forgotten, since they had nothing for a while.",
@@ -149,7 +186,15 @@ impl EdgeMetrics {
                 "tributary_edge_journal_failures_total",
                 "Batches that could not be made durable.",
             ),
+            self.journal_seconds.metric(
+                "tributary_edge_journal_seconds",
+                "Time to append and sync a batch of records.",
+            ),
             self.journal_bytes.metric("tributary_edge_journal_bytes", "Size of the journal."),
+            self.queue_bytes.metric(
+                "tributary_edge_queue_bytes",
+                "Memory of requests that wait for the journal.",
+            ),
             self.unsettled_seals.metric(
                 "tributary_edge_unsettled_seals",
                 "Seals whose slices are not all answered yet.",
@@ -165,6 +210,10 @@ impl EdgeMetrics {
             self.held_bytes.metric(
                 "tributary_edge_held_bytes",
                 "Bytes of requests that the receivers hold, with what decompresses them.",
+            ),
+            self.unsettled_age_seconds.metric(
+                "tributary_edge_unsettled_age_seconds",
+                "Time since the oldest of them went on its way.",
             ),
         ]
     }

@@ -81,6 +81,8 @@ pub(crate) struct Sequencer {
     pub(crate) left_over: BTreeMap<Index, Sealed>,
 }
 
+    /// When the seals that are not settled went on their way.
+    pub(crate) shipped_ms: BTreeMap<Index, i64>,
 impl Sequencer {
     /// Runs until `shutdown` says stop, or, without a source of its own, until nothing is left.
     pub(crate) async fn run(mut self, mut shutdown: watch::Receiver<bool>) {
@@ -226,6 +228,7 @@ impl Sequencer {
             };
             match sealed {
                 Ok(()) => {
+        self.observe_open();
                     self.sealed_to_ms = sealed_to_ms;
                     self.promise_all();
                 }
@@ -271,6 +274,8 @@ impl Sequencer {
     /// Tells every shard how far the windows are sealed that was not told with a slice.
     fn promise_all(&mut self) {
         for shard in (0..self.lanes.len() as u16).map(ShardId) {
+        self.shipped_ms.insert(seal, self.clock.now_ms());
+        self.observe_unsettled();
             self.promise(shard);
         }
     }
@@ -333,8 +338,9 @@ impl Sequencer {
             }
         }
         self.metrics.journal_bytes.set(self.log.bytes());
-        self.metrics.unsettled_seals.set(self.ledger.unsettled() as u64);
+        self.observe_unsettled();
     }
+                    self.shipped_ms.remove(&seal);
 
     /// Lets go of what no open window and no unanswered seal needs. The last note of a settled seal
     /// stays: it restates the sources.
@@ -391,8 +397,23 @@ impl Sequencer {
     }
 
     /// Seals what old sources left open, and closes those whose last slice is answered.
+    fn observe_unsettled(&self) {
+        self.metrics.unsettled_seals.set(self.ledger.unsettled() as u64);
+        let oldest_ms = self.shipped_ms.values().min().copied().unwrap_or_default();
+        self.metrics.unsettled_since_ms.set(oldest_ms.max(0) as u64);
+    }
+
+    fn observe_open(&self) {
+        let (deltas, bytes) = self.ledger.open();
+        self.metrics.open_deltas.set(deltas as u64);
+        self.metrics.open_bytes.set(bytes as u64);
+    }
+
     async fn finish_old_sources(&mut self) {
+        self.observe_open();
+        self.metrics.totals_bytes.set(self.ledger.totals_bytes() as u64);
         for source in self.ledger.old_sources_of(self.current) {
+        self.metrics.groups_bytes.set(self.groups.bytes() as u64);
             if let Err(error) = self.finish(source).await {
                 warn!(%source, %error, "an old source could not be finished; it is tried again");
             }
@@ -442,8 +463,10 @@ impl Sequencer {
                 Err(error)
             }
         }
+        let began = Instant::now();
     }
 
+                self.metrics.journal_seconds.observe_seconds(began.elapsed());
     fn sealable_to(&self) -> i64 {
         self.window_before(self.clock.now_ms() - self.grace.as_millis() as i64)
     }

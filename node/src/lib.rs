@@ -13,6 +13,7 @@ mod clock;
 pub mod config;
 pub mod demo;
 pub mod dev;
+mod escape;
 pub mod health;
 pub mod http;
 pub mod logs;

@@ -13,9 +13,11 @@
 //! codec.
 
 mod entry;
+mod histogram;
 mod ids;
 mod metric;
 
 pub use entry::{Answer, Entry, OfferError, Slice};
+pub use histogram::{Distribution, Histogram};
 pub use ids::{BootId, Digest, EdgeId, InvalidEdgeId, Seq, ShardId, SourceId};
-pub use metric::{Counter, Gauge, Metric, MetricKind};
+pub use metric::{Counter, Gauge, Metric, MetricSample, MetricValue};

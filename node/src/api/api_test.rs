@@ -69,7 +69,10 @@ impl World {
         let refused = |m: &tributary_proto::Metric| {
             m.name.contains("refused") && m.labels.iter().any(|(_, value)| value == reason)
         };
-        self.api.metrics().collect().iter().filter(|m| refused(m)).map(|m| m.value).sum()
+        let metrics = self.api.metrics().collect();
+        let samples =
+            metrics.iter().filter(|m| refused(m)).flat_map(tributary_proto::Metric::samples);
+        samples.map(|sample| sample.value).sum()
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the API counts.
 
-use tributary_proto::{Counter, Metric, MetricKind};
+use tributary_proto::{Counter, Metric, MetricValue};
 
 use super::error::Refusal;
 
@@ -49,9 +49,8 @@ impl ApiMetrics {
         metrics.push(Metric {
             name: "tributary_api_query_seconds_total",
             help: "Time that those took, without waiting for their turn.",
-            kind: MetricKind::Counter,
             labels: Vec::new(),
-            value: self.query_micros.get() as f64 / 1e6,
+            value: MetricValue::Counter(self.query_micros.get() as f64 / 1e6),
         });
         metrics
     }
@@ -78,12 +77,17 @@ impl ApiMetrics {
 mod tests {
     use super::*;
 
+    fn counted(metrics: &ApiMetrics) -> Vec<Metric> {
+        let none = MetricValue::Counter(0.0);
+        metrics.collect().into_iter().filter(|metric| metric.value != none).collect()
+    }
+
     #[test]
     fn each_refusal_counts_under_its_own_reason() {
         for refusal in Refusal::ALL {
             let metrics = ApiMetrics::default();
             metrics.refusal(refusal);
-            let counted: Vec<_> = metrics.collect().into_iter().filter(|m| m.value > 0.0).collect();
+            let counted = counted(&metrics);
             assert_eq!(counted.len(), 1);
             assert_eq!(counted[0].labels, [("reason", refusal.reason().to_owned())]);
         }
@@ -98,7 +102,7 @@ mod tests {
         ] {
             let metrics = ApiMetrics::default();
             metrics.request(path);
-            let counted: Vec<_> = metrics.collect().into_iter().filter(|m| m.value > 0.0).collect();
+            let counted = counted(&metrics);
             assert_eq!(counted[0].labels, [("handler", handler.to_owned())], "{path}");
         }
     }

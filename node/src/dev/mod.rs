@@ -165,8 +165,8 @@ impl Node {
             .await
             .with_context(|| format!("edge folder {dir}"))?;
         self.edge_stage.spawn("an edge", edge.run(self.edge_stage.shutdown()));
-        let metrics = handle.metrics().clone();
-        self.registry.add(&[("edge", name)], move || metrics.collect());
+        let counted = handle.clone();
+        self.registry.add(&[("edge", name)], move || counted.collect());
         let metrics = handle.metrics().clone();
         let look = move || health::edge(&metrics, journal_limit);
         self.health.watch(&format!("edge:{name}"), look);

@@ -161,15 +161,23 @@ fn samples(states: &[TargetState], registry: &Registry, time_ms: i64) -> Vec<Sam
     });
     let mut samples: Vec<_> = up.collect();
     if let Some(own) = states.first().filter(|own| own.health == Health::Up) {
-        let stored = registry.collect().into_iter().map(|metric| {
-            let Metric { name, labels, value, .. } = metric;
-            let mut series = named(&own.target.labels, name);
-            labels.into_iter().for_each(|(name, value)| series.set(name, value));
-            Sample { labels: series, time_ms, value }
-        });
-        samples.extend(stored);
+        let metrics = registry.collect();
+        let stored = metrics.iter().flat_map(|metric| of_metric(metric, &own.target.labels));
+        samples.extend(stored.map(|(labels, value)| Sample { labels, time_ms, value }));
     }
     samples
+}
+
+/// The series of a metric of a target, each with its value.
+fn of_metric(metric: &Metric, target: &Labels) -> impl Iterator<Item = (Labels, f64)> {
+    metric.samples().into_iter().map(|sample| {
+        let mut series = named(target, &sample.name);
+        let labels = metric.labels.iter().map(|(name, value)| (*name, value));
+        for (name, value) in labels.chain(sample.le.iter().map(|le| ("le", le))) {
+            series.set(name, value.as_str());
+        }
+        (series, sample.value)
+    })
 }
 
 fn named(labels: &Labels, name: &str) -> Labels {

@@ -2,7 +2,7 @@
 
 use axum::Router;
 use axum::routing::{get, post};
-use tributary_proto::Counter;
+use tributary_proto::{Counter, Histogram};
 
 use super::testing::{Rig, closed_port};
 use super::{Health, Target};
@@ -12,7 +12,11 @@ fn registry() -> Registry {
     let registry = Registry::default();
     let counter = Counter::default();
     counter.add(7);
-    registry.add(&[("edge", "local")], move || vec![counter.metric("test_total", "Test.")]);
+    let waits = Histogram::new(&[0.5]);
+    waits.observe(0.25);
+    let collect =
+        move || vec![counter.metric("test_total", "Test."), waits.metric("test_seconds", "Test.")];
+    registry.add(&[("edge", "local")], collect);
     registry
 }
 
@@ -56,6 +60,16 @@ async fn closed_listener_is_down_and_answers_up_0_beside_the_others() {
     let own_metric =
         format!(r#"{{__name__="test_total",edge="local",instance="{own}",job="tributary"}}"#);
     assert_eq!(rig.values("test_total", 1).await, [(own_metric, 7.0)]);
+    let of = |name: &str, le: &str| {
+        format!(r#"{{__name__="{name}",edge="local",instance="{own}",job="tributary"{le}}}"#)
+    };
+    let mut buckets = rig.values("test_seconds_bucket", 2).await;
+    buckets.sort_by(|a, b| a.0.cmp(&b.0));
+    let expected =
+        ["+Inf", "0.5"].map(|le| (of("test_seconds_bucket", &format!(r#",le="{le}""#)), 1.0));
+    assert_eq!(buckets, expected);
+    assert_eq!(rig.values("test_seconds_sum", 1).await, [(of("test_seconds_sum", ""), 0.25)]);
+    assert_eq!(rig.values("test_seconds_count", 1).await, [(of("test_seconds_count", ""), 1.0)]);
 }
 
 #[tokio::test]

@@ -4,8 +4,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use tributary_proto::{Metric, MetricKind};
+use tributary_proto::Metric;
 use tributary_query::json::Float;
+
+use crate::escape::{escape_help, escape_value};
 
 /// Sorted by name, since the format wants all values of one metric together.
 pub(super) fn text(metrics: &[Metric]) -> String {
@@ -21,34 +23,38 @@ pub(super) fn text(metrics: &[Metric]) -> String {
 }
 
 fn family(text: &mut String, name: &str, metrics: &[&Metric]) {
-    let kind = match metrics[0].kind {
-        MetricKind::Counter => "counter",
-        MetricKind::Gauge => "gauge",
-    };
-    let help = metrics[0].help.replace('\\', r"\\").replace('\n', r"\n");
-    let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    let first = metrics[0];
+    let _ = write!(text, "# HELP {name} ");
+    escape_help(text, first.help);
+    let _ = writeln!(text, "\n# TYPE {name} {}", first.value.kind());
     for metric in metrics {
-        text.push_str(name);
-        let mut before = '{';
-        for (label, value) in &metric.labels {
-            let value = value.replace('\\', r"\\").replace('"', r#"\""#).replace('\n', r"\n");
-            let _ = write!(text, "{before}{label}=\"{value}\"");
-            before = ',';
+        for sample in metric.samples() {
+            text.push_str(&sample.name);
+            let labels = metric.labels.iter().map(|(name, value)| (*name, value));
+            let mut before = '{';
+            for (label, value) in labels.chain(sample.le.iter().map(|le| ("le", le))) {
+                let _ = write!(text, "{before}{label}=\"");
+                escape_value(text, value);
+                text.push('"');
+                before = ',';
+            }
+            if before == ',' {
+                text.push('}');
+            }
+            let _ = writeln!(text, " {}", Float(sample.value));
         }
-        if before == ',' {
-            text.push('}');
-        }
-        let _ = writeln!(text, " {}", Float(metric.value));
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use tributary_proto::{Histogram, MetricValue};
+
     use super::*;
 
     fn metric(name: &'static str, reason: &str, value: f64) -> Metric {
         let labels = if reason.is_empty() { vec![] } else { vec![("reason", reason.to_owned())] };
-        Metric { name, help: "What\nit is.", kind: MetricKind::Counter, labels, value }
+        Metric { name, help: "What\nit is.", labels, value: MetricValue::Counter(value) }
     }
 
     #[test]
@@ -67,5 +73,20 @@ b_total{reason="late"} 1
 b_total{reason="say \"no\"\\\n"} +Inf
 "#;
         assert_eq!(found, expected);
+    }
+    #[test]
+    fn a_histograms_bounds_stand_behind_its_labels() {
+        let histogram = Histogram::new(&[0.5]);
+        histogram.observe(0.25);
+        let mut wait = histogram.metric("wait_seconds", "Waiting.");
+        wait.labels.push(("edge", "local".into()));
+        let expected = r#"# HELP wait_seconds Waiting.
+# TYPE wait_seconds histogram
+wait_seconds_bucket{edge="local",le="0.5"} 1
+wait_seconds_bucket{edge="local",le="+Inf"} 1
+wait_seconds_sum{edge="local"} 0.25
+wait_seconds_count{edge="local"} 1
+"#;
+        assert_eq!(text(&[wait]), expected);
     }
 }

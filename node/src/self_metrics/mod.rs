@@ -12,7 +12,7 @@ mod registry;
 use axum::Router;
 use axum::http::{StatusCode, header};
 use axum::routing::get;
-use tributary_proto::{Metric, MetricKind};
+use tributary_proto::{Metric, MetricValue};
 
 pub use process::process;
 pub use registry::Registry;
@@ -35,8 +35,7 @@ pub fn build_info() -> Vec<Metric> {
     vec![Metric {
         name: "tributary_build_info",
         help: "The build that runs.",
-        kind: MetricKind::Gauge,
         labels: vec![("version", env!("CARGO_PKG_VERSION").to_owned())],
-        value: 1.0,
+        value: MetricValue::Gauge(1.0),
     }]
 }

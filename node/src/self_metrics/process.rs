@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use tributary_proto::{Metric, MetricKind};
+use tributary_proto::{Metric, MetricValue};
 
 /// `/proc` counts CPU time in these; the kernel's interface fixes it, whatever its own clock runs at.
 const TICKS_PER_SECOND: f64 = 100.0;
@@ -12,7 +12,7 @@ pub fn process() -> Vec<Metric> {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let open = fs::read_dir("/proc/self/fd").ok().map(|entries| entries.count() as f64);
-    let gauge = MetricKind::Gauge;
+    let gauge: fn(f64) -> MetricValue = MetricValue::Gauge;
     [
         ("process_resident_memory_bytes", "Memory in RAM.", gauge, bytes(&status, "VmRSS:")),
         ("process_virtual_memory_bytes", "Address space in use.", gauge, bytes(&status, "VmSize:")),
@@ -21,13 +21,13 @@ pub fn process() -> Vec<Metric> {
         (
             "process_cpu_seconds_total",
             "CPU time, user and system.",
-            MetricKind::Counter,
+            MetricValue::Counter,
             cpu_seconds(&stat),
         ),
     ]
     .into_iter()
     .filter_map(|(name, help, kind, value)| {
-        Some(Metric { name, help, kind, labels: Vec::new(), value: value? })
+        Some(Metric { name, help, labels: Vec::new(), value: kind(value?) })
     })
     .collect()
 }
