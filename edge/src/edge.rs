@@ -27,6 +27,7 @@ use crate::metrics::EdgeMetrics;
 use crate::record::{Record, RequestHead};
 use crate::sequencer::Sequencer;
 use crate::shards::Shards;
+use crate::totals::{ASKS, Ask, TotalsHandle};
 use crate::walkers::Walkers;
 
 #[derive(Clone, Debug)]
@@ -99,6 +100,12 @@ pub enum EdgeError {
     Record { at: Index, error: DecodeError },
 }
 
+/// What reaches a sequencer from outside.
+struct Inlets {
+    commands: mpsc::UnboundedReceiver<Command>,
+    asks: mpsc::Receiver<Ask>,
+}
+
 pub struct Edge {
     sequencer: Sequencer,
     lanes: Vec<Lane>,
@@ -118,8 +125,10 @@ impl Edge {
         let config = Arc::new(options.config.clone());
         let (queue_bytes, ceiling) = (options.queue_bytes, options.ceiling.clone());
         let (commands_in, commands) = mpsc::unbounded_channel();
+        let (asks_in, asks) = mpsc::channel(ASKS);
+        let inlets = Inlets { commands, asks };
         let current = Some((source, fresh.seed));
-        let opened = Self::start(options, current, files, clock.clone(), shards, commands).await?;
+        let opened = Self::start(options, current, files, clock.clone(), shards, inlets).await?;
         let sequencer = &opened.sequencer;
         let groups = sequencer.groups.clone();
         let handle = EdgeHandle {
@@ -131,6 +140,7 @@ impl Edge {
             metrics: sequencer.metrics.clone(),
             dedup: sequencer.dedup.clone(),
             commands: commands_in,
+            totals: TotalsHandle { asks: asks_in },
             room: Arc::new(Semaphore::new(queue_bytes)),
             queue_bytes,
             ceiling,
@@ -145,8 +155,9 @@ impl Edge {
         clock: Arc<dyn Clock>,
         shards: Arc<dyn Shards>,
     ) -> Result<Edge, EdgeError> {
-        let (_, commands) = mpsc::unbounded_channel();
-        Self::start(options, None, files, clock, shards, commands).await
+        // Nobody speaks to it.
+        let inlets = Inlets { commands: mpsc::unbounded_channel().1, asks: mpsc::channel(ASKS).1 };
+        Self::start(options, None, files, clock, shards, inlets).await
     }
 
     /// Runs until `shutdown` says stop. What was answered is in the journal by then; what is under way
@@ -173,7 +184,7 @@ impl Edge {
         files: Arc<dyn Files>,
         clock: Arc<dyn Clock>,
         shards: Arc<dyn Shards>,
-        commands: mpsc::UnboundedReceiver<Command>,
+        Inlets { commands, asks }: Inlets,
     ) -> Result<Edge, EdgeError> {
         let metrics = Arc::new(EdgeMetrics::default());
         let dedup_options =
@@ -242,11 +253,13 @@ impl Edge {
             lanes: entries,
             reports,
             commands,
+            asks,
             sealed_to_ms: i64::MIN,
             closing: BTreeMap::new(),
             to_settle: BTreeSet::new(),
             settled_at: None,
             left_over: unsettled,
+            shipped_ms: BTreeMap::new(),
         };
         Ok(Edge { sequencer, lanes })
     }
@@ -259,7 +272,6 @@ async fn replay(
     dedup: &Dedup,
 ) -> Result<BTreeMap<Index, Sealed>, EdgeError> {
     let mut unsettled = BTreeMap::new();
-            shipped_ms: BTreeMap::new(),
     let mut reader = log.read_from(log.first_index());
     while let Some((at, bytes)) = reader.next().await? {
         let unreadable = |error| EdgeError::Record { at, error };

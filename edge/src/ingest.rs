@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::dedup::{Dedup, Fingerprint, Registered, Registration, RunningTime, Uptime};
 use crate::metrics::EdgeMetrics;
 use crate::record::{Record, RequestHead};
+use crate::totals::TotalsHandle;
 use crate::walkers::Walkers;
 
 /// A trace request, decompressed.
@@ -88,6 +89,7 @@ pub struct EdgeHandle {
     pub(crate) dedup: Dedup,
     /// Holds what `room` has permits for.
     pub(crate) commands: mpsc::UnboundedSender<Command>,
+    pub(crate) totals: TotalsHandle,
     pub(crate) room: Arc<Semaphore>,
     pub(crate) queue_bytes: usize,
     pub(crate) ceiling: Ceiling,
@@ -138,6 +140,11 @@ impl EdgeHandle {
         self.metrics.queue_bytes.set(waiting as u64);
         self.metrics.observe_time(self.clock.now_ms());
         self.metrics.collect()
+    }
+
+    /// What groups got since the edge started.
+    pub fn totals(&self) -> &TotalsHandle {
+        &self.totals
     }
 
     pub fn config(&self) -> &Config {

@@ -13,6 +13,7 @@
 //!
 //! - [`Edge`] opens the journal and runs; [`EdgeHandle`] is what receivers hold.
 //! - [`Shards`] is the seam to the core.
+//! - [`TotalsHandle`] shows what groups got since the start, for someone else's Prometheus.
 //! - `windows`, `ledger` and `dedup` are the cores without IO.
 //! - `receivers` (a feature) speaks OTLP over gRPC and HTTP.
 //!
@@ -33,6 +34,7 @@ pub mod receivers;
 mod record;
 mod sequencer;
 mod shards;
+mod totals;
 mod walkers;
 mod windows;
 
@@ -42,3 +44,4 @@ pub use edge::{Edge, EdgeError, Fresh, Options};
 pub use ingest::{EdgeHandle, Refusal, Sample, TraceAnswer, TraceRequest};
 pub use metrics::EdgeMetrics;
 pub use shards::Shards;
+pub use totals::{GroupTotals, Place, TotalsHandle, TotalsPage};

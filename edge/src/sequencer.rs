@@ -25,6 +25,7 @@ use crate::lane::{Cause, Report};
 use crate::ledger::{Ledger, Sealed};
 use crate::metrics::EdgeMetrics;
 use crate::record::{Record, Scope};
+use crate::totals::Ask;
 
 /// Requests that one sync takes at most.
 pub(crate) const BATCH_REQUESTS: usize = 1024;
@@ -70,6 +71,7 @@ pub(crate) struct Sequencer {
     pub(crate) promised_ms: Vec<i64>,
     pub(crate) reports: mpsc::UnboundedReceiver<Report>,
     pub(crate) commands: mpsc::UnboundedReceiver<Command>,
+    pub(crate) asks: mpsc::Receiver<Ask>,
     pub(crate) sealed_to_ms: i64,
     /// Old sources that are being closed, with the shards that have not answered yet.
     pub(crate) closing: BTreeMap<SourceId, BTreeSet<ShardId>>,
@@ -79,10 +81,10 @@ pub(crate) struct Sequencer {
     pub(crate) settled_at: Option<Index>,
     /// What an earlier start had sealed and not seen answered.
     pub(crate) left_over: BTreeMap<Index, Sealed>,
-}
-
     /// When the seals that are not settled went on their way.
     pub(crate) shipped_ms: BTreeMap<Index, i64>,
+}
+
 impl Sequencer {
     /// Runs until `shutdown` says stop, or, without a source of its own, until nothing is left.
     pub(crate) async fn run(mut self, mut shutdown: watch::Receiver<bool>) {
@@ -94,8 +96,8 @@ impl Sequencer {
         tokio::pin!(seal_due);
         while self.current.is_some() || !self.ledger.old_sources_of(self.current).is_empty() {
             tokio::select! {
-                // Requests come last, or a flood of them would keep windows open; each of the
-                // others is rare.
+                // Requests come last, or a flood of them would keep windows open and pages
+                // waiting; each of the others is rare.
                 biased;
                 // The guard that `wait_for` answers must not live on into the other arms.
                 () = async { drop(shutdown.wait_for(|stop| *stop).await) } => break,
@@ -103,6 +105,16 @@ impl Sequencer {
                 () = &mut seal_due => {
                     self.tick().await;
                     seal_due.as_mut().reset(Instant::now() + self.until_next_seal());
+                }
+                Some(ask) = self.asks.recv() => {
+                    ask.answer(&self.ledger, &self.groups, self.current);
+                    // Whoever asks again at once keeps requests waiting for no more than a page.
+                    while waiting.len() < BATCH_REQUESTS
+                        && let Ok(command) = self.commands.try_recv()
+                    {
+                        waiting.push(command);
+                    }
+                    self.take(&mut waiting).await;
                 }
                 taken = self.commands.recv_many(&mut waiting, BATCH_REQUESTS),
                     if self.current.is_some() =>
@@ -216,6 +228,7 @@ impl Sequencer {
             // The caller may have hung up: the request counts all the same.
             let _ = command.answer.send(Ok(()));
         }
+        self.observe_open();
     }
 
     async fn tick(&mut self) {
@@ -228,7 +241,6 @@ impl Sequencer {
             };
             match sealed {
                 Ok(()) => {
-        self.observe_open();
                     self.sealed_to_ms = sealed_to_ms;
                     self.promise_all();
                 }
@@ -262,6 +274,8 @@ impl Sequencer {
     }
 
     fn ship(&mut self, seal: Index, sealed: Sealed) {
+        self.shipped_ms.insert(seal, self.clock.now_ms());
+        self.observe_unsettled();
         for slice in sealed.slices {
             let shard = slice.shard;
             if Some(slice.source) == self.current {
@@ -274,8 +288,6 @@ impl Sequencer {
     /// Tells every shard how far the windows are sealed that was not told with a slice.
     fn promise_all(&mut self) {
         for shard in (0..self.lanes.len() as u16).map(ShardId) {
-        self.shipped_ms.insert(seal, self.clock.now_ms());
-        self.observe_unsettled();
             self.promise(shard);
         }
     }
@@ -328,6 +340,7 @@ impl Sequencer {
                 Ok(at) => {
                     self.note(at, record);
                     self.to_settle.remove(&seal);
+                    self.shipped_ms.remove(&seal);
                     self.settled_at = Some(at);
                     self.trim().await;
                 }
@@ -340,7 +353,6 @@ impl Sequencer {
         self.metrics.journal_bytes.set(self.log.bytes());
         self.observe_unsettled();
     }
-                    self.shipped_ms.remove(&seal);
 
     /// Lets go of what no open window and no unanswered seal needs. The last note of a settled seal
     /// stays: it restates the sources.
@@ -381,22 +393,6 @@ impl Sequencer {
         }
     }
 
-    fn observe(&self) {
-        // Where memory is short, what is new has to share; those that are known go on.
-        let is_short = self.ceiling.exceeded_by().is_some();
-        let limit = if is_short { self.groups.len() } else { self.group_limit };
-        self.groups.set_limit(limit.min(self.group_limit));
-        self.metrics.groups.set(self.groups.len() as u64);
-        self.metrics.dedup_entries.set(self.dedup.len());
-        self.metrics.dedup_bytes.set(self.dedup.bytes() as u64);
-        self.metrics.dedup_evicted.set(self.dedup.evicted());
-    }
-
-    fn note(&mut self, at: Index, record: Record) {
-        self.ledger.take_in(at, record).expect("it names no group");
-    }
-
-    /// Seals what old sources left open, and closes those whose last slice is answered.
     fn observe_unsettled(&self) {
         self.metrics.unsettled_seals.set(self.ledger.unsettled() as u64);
         let oldest_ms = self.shipped_ms.values().min().copied().unwrap_or_default();
@@ -409,11 +405,27 @@ impl Sequencer {
         self.metrics.open_bytes.set(bytes as u64);
     }
 
-    async fn finish_old_sources(&mut self) {
+    fn observe(&self) {
+        // Where memory is short, what is new has to share; those that are known go on.
+        let is_short = self.ceiling.exceeded_by().is_some();
+        let limit = if is_short { self.groups.len() } else { self.group_limit };
+        self.groups.set_limit(limit.min(self.group_limit));
         self.observe_open();
         self.metrics.totals_bytes.set(self.ledger.totals_bytes() as u64);
-        for source in self.ledger.old_sources_of(self.current) {
+        self.metrics.groups.set(self.groups.len() as u64);
         self.metrics.groups_bytes.set(self.groups.bytes() as u64);
+        self.metrics.dedup_entries.set(self.dedup.len());
+        self.metrics.dedup_bytes.set(self.dedup.bytes() as u64);
+        self.metrics.dedup_evicted.set(self.dedup.evicted());
+    }
+
+    fn note(&mut self, at: Index, record: Record) {
+        self.ledger.take_in(at, record).expect("it names no group");
+    }
+
+    /// Seals what old sources left open, and closes those whose last slice is answered.
+    async fn finish_old_sources(&mut self) {
+        for source in self.ledger.old_sources_of(self.current) {
             if let Err(error) = self.finish(source).await {
                 warn!(%source, %error, "an old source could not be finished; it is tried again");
             }
@@ -451,8 +463,10 @@ impl Sequencer {
     async fn append(&mut self, records: Vec<Bytes>) -> Result<Index, LogError> {
         let count = records.len() as u64;
         self.enter_segment();
+        let began = Instant::now();
         match self.log.append(records).await {
             Ok(written) => {
+                self.metrics.journal_seconds.observe_seconds(began.elapsed());
                 self.metrics.journal_records.add(count);
                 self.metrics.journal_syncs.add(1);
                 self.metrics.journal_bytes.set(self.log.bytes());
@@ -463,10 +477,8 @@ impl Sequencer {
                 Err(error)
             }
         }
-        let began = Instant::now();
     }
 
-                self.metrics.journal_seconds.observe_seconds(began.elapsed());
     fn sealable_to(&self) -> i64 {
         self.window_before(self.clock.now_ms() - self.grace.as_millis() as i64)
     }

@@ -210,6 +210,16 @@ impl Definitions<'_> {
         Definition { id: *id, number: *number, tenant, encoded }
     }
 
+    /// The slot of a group that is known.
+    pub fn find(&self, id: GroupId) -> Option<Slot> {
+        self.0.find(id).map(Slot)
+    }
+
+    /// What the next new group is called: all that are known have lower numbers.
+    pub fn next_number(&self) -> GroupNumber {
+        GroupNumber(self.0.next_number)
+    }
+
     /// One more than the highest slot.
     pub fn slots(&self) -> usize {
         self.0.entries.len()
@@ -381,6 +391,8 @@ mod tests {
         assert_eq!(intern(&groups, "a"), a);
         let definitions = groups.read();
         assert_eq!(definitions.get(a.slot).number, a.number);
+        assert_eq!(definitions.find(definitions.get(b.slot).id), Some(b.slot));
+        assert!(b.number < definitions.next_number());
         assert!(definitions.is_known(b.slot));
     }
 
