@@ -3,6 +3,7 @@
 //! - [`dev`]: edge and core in one process, on loopback.
 //! - [`api`]: the Prometheus HTTP API. [`web`]: the page at `/`.
 //! - [`config`]: the file that it is told by. [`logs`]: what it says on standard error.
+//! - [`scrape`]: the span metrics for someone else's Prometheus.
 //! - [`health`], [`self_metrics`], [`probe`]: what a node says of itself. [`memory`]: what it uses.
 //! - [`demo`]: a small shop's traffic.
 //!
@@ -19,6 +20,7 @@ pub mod http;
 pub mod logs;
 pub mod memory;
 pub mod probe;
+pub mod scrape;
 pub mod self_metrics;
 pub mod web;
 

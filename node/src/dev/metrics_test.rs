@@ -22,7 +22,7 @@ async fn every_metric_offered_is_on_the_page_and_the_other_way_round() {
     let edge = node.edge("local", "edge", Labels::default()).await.expect("opens");
     let ports = Ports::with_offset(OFFSET).expect("fits");
     // Nothing listens: what is counted is declared, asked or not.
-    node.serve(&ports, Vec::new(), Vec::new(), Vec::new(), edge);
+    node.serve(&ports, PageListeners::default(), edge);
     let offered: BTreeSet<_> = node.registry.collect().iter().map(|metric| metric.name).collect();
     let rows = PAGE.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
     let on_page: BTreeSet<_> = rows.collect();

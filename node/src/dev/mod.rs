@@ -4,6 +4,7 @@
 //!  4317, 4318 ─▶ receivers ─▶ edge ─┐
 //!  demo ─▶ receivers ─▶ two edges ──┼─▶ store ◀─ engine ◀─ API, page on 9090 and 8428
 //!  prober ─ up, self-metrics ─▶ edge┘
+//!  a Prometheus ◀─ totals of all edges on 8889
 //! ```
 //!
 //! Every edge counts by the same configuration; the demo's have their region besides.
@@ -39,6 +40,7 @@ use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::health::{self, Health, State};
 use crate::probe::{Prober, Target};
+use crate::scrape::{self, Scrape};
 use crate::self_metrics::{self, Registry};
 use crate::{api, demo, http, probe, web};
 
@@ -62,6 +64,7 @@ pub async fn run(options: Options) -> Result<()> {
     let mut api_listeners = listen(ports.api, "Prometheus API").await?;
     api_listeners.extend(listen(ports.api_second, "Prometheus API, second name").await?);
     let metrics_listeners = listen(ports.self_metrics, "self-metrics").await?;
+    let scrape_listeners = listen(ports.span_metrics, "span metrics").await?;
     let health_listeners = listen(ports.health, "health").await?;
     // Before anything is open: a signal from now on ends the run in order.
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -78,7 +81,13 @@ pub async fn run(options: Options) -> Result<()> {
         None => None,
     };
     node.drain_other_edges().await?;
-    node.serve(&ports, api_listeners, metrics_listeners, health_listeners, own_edge);
+    let listeners = PageListeners {
+        api: api_listeners,
+        self_metrics: metrics_listeners,
+        span_metrics: scrape_listeners,
+        health: health_listeners,
+    };
+    node.serve(&ports, listeners, own_edge);
 
     println!("{}", banner::banner(&ports, &options.data, regions.as_deref()));
     let ended = tokio::select! {
@@ -91,6 +100,15 @@ pub async fn run(options: Options) -> Result<()> {
     ended
 }
 
+/// Where pages and answers are served.
+#[derive(Default)]
+struct PageListeners {
+    api: Vec<TcpListener>,
+    self_metrics: Vec<TcpListener>,
+    span_metrics: Vec<TcpListener>,
+    health: Vec<TcpListener>,
+}
+
 /// What runs, by the stage in which it stops.
 struct Node {
     config: Config,
@@ -101,6 +119,7 @@ struct Node {
     registry: Registry,
     health: Health,
     targets: Vec<Target>,
+    scraped: scrape::Edges,
     /// The folders of the further edges of this run.
     edges: Vec<String>,
     intake: Stage,
@@ -138,6 +157,7 @@ impl Node {
             store: handle,
             registry,
             targets: Vec::new(),
+            scraped: scrape::Edges::default(),
             edges: Vec::new(),
             intake: Stage::new(),
             edge_stage: Stage::new(),
@@ -167,6 +187,7 @@ impl Node {
         self.edge_stage.spawn("an edge", edge.run(self.edge_stage.shutdown()));
         let counted = handle.clone();
         self.registry.add(&[("edge", name)], move || counted.collect());
+        self.scraped.add(&handle);
         let metrics = handle.metrics().clone();
         let look = move || health::edge(&metrics, journal_limit);
         self.health.watch(&format!("edge:{name}"), look);
@@ -218,14 +239,7 @@ impl Node {
         Ok(())
     }
 
-    fn serve(
-        &mut self,
-        ports: &Ports,
-        api_listeners: Vec<TcpListener>,
-        metrics_listeners: Vec<TcpListener>,
-        health_listeners: Vec<TcpListener>,
-        edge: EdgeHandle,
-    ) {
+    fn serve(&mut self, ports: &Ports, listeners: PageListeners, edge: EdgeHandle) {
         let own = Target::page("tributary", loopback(ports.self_metrics), "/metrics");
         let mut others = std::mem::take(&mut self.targets);
         others.push(Target::page("tributary-api", loopback(ports.api), "/health"));
@@ -257,6 +271,9 @@ impl Node {
         self.registry.add(&[], move || api_metrics.collect());
         let probe_metrics = probes.metrics().clone();
         self.registry.add(&[], move || probe_metrics.collect());
+        let scrape = Scrape::new(scrape::Options::default(), std::mem::take(&mut self.scraped));
+        let scrape_metrics = scrape.metrics().clone();
+        self.registry.add(&[], move || scrape_metrics.collect());
         let page = web::Page { otlp_http_port: ports.otlp_http };
         let api_and_page = api::router(api).merge(web::router(page));
         let metrics = self_metrics::router(self.registry.clone());
@@ -265,9 +282,10 @@ impl Node {
             let options = http::Options::default();
             stage.spawn(name, http::serve(listeners, router, options, stage.shutdown()));
         };
-        serve(&mut self.intake, "the API", api_listeners, api_and_page);
-        serve(&mut self.intake, "self-metrics", metrics_listeners, metrics);
-        serve(&mut self.health_stage, "health", health_listeners, health);
+        serve(&mut self.intake, "the API", listeners.api, api_and_page);
+        serve(&mut self.intake, "self-metrics", listeners.self_metrics, metrics);
+        serve(&mut self.intake, "span metrics", listeners.span_metrics, scrape::router(scrape));
+        serve(&mut self.health_stage, "health", listeners.health, health);
         self.intake.spawn("the prober", prober.run(self.intake.shutdown()));
     }
 

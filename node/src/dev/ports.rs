@@ -14,6 +14,7 @@ pub(crate) struct Ports {
     /// The same API under VictoriaMetrics's port.
     pub(crate) api_second: u16,
     pub(crate) self_metrics: u16,
+    pub(crate) span_metrics: u16,
     pub(crate) health: u16,
 }
 
@@ -31,6 +32,7 @@ impl Ports {
             api: port(9090)?,
             api_second: port(8428)?,
             self_metrics: port(8888)?,
+            span_metrics: port(8889)?,
             health: port(13133)?,
         })
     }
