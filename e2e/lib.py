@@ -16,7 +16,7 @@ import time
 import urllib.parse
 from dataclasses import dataclass
 
-OTLP_GRPC, OTLP_HTTP, API, API_ALIAS, SELF_METRICS, HEALTH = PORTS = (4317, 4318, 9090, 8428, 8888, 13133)
+OTLP_GRPC, OTLP_HTTP, API, API_ALIAS, SELF_METRICS, SPAN_METRICS, HEALTH = PORTS = (4317, 4318, 9090, 8428, 8888, 8889, 13133)
 CALLS = "llm_traces_span_metrics_calls_total"
 LATENCY = "llm_traces_span_metrics_latency_bucket"
 ANSWER_SECONDS = 15  # from a span to its answer

@@ -45,10 +45,16 @@ def otel_cli():
 
 
 def promtool():
+    return os.environ.get("PROMTOOL") or of_prometheus("promtool")
+
+
+def prometheus():
+    return os.environ.get("PROMETHEUS_BIN") or of_prometheus("prometheus")
+
+
+def of_prometheus(name):
     """Debian's, unpacked rather than installed: the package would start a Prometheus."""
-    if os.environ.get("PROMTOOL"):
-        return os.environ["PROMTOOL"]
-    unpacked = os.path.join(folder(), "promtool")
+    unpacked = os.path.join(folder(), name)
     if not os.path.exists(unpacked):
         with tempfile.TemporaryDirectory(dir=folder()) as at:
             try:
@@ -58,7 +64,8 @@ def promtool():
                 run(["apt-get", "download", "-q", "prometheus"], cwd=at)
             [package] = glob.glob(os.path.join(at, "*.deb"))
             run(["dpkg", "-x", package, os.path.join(at, "root")])
-            os.replace(os.path.join(at, "root", "usr", "bin", "promtool"), unpacked)
+            for binary in ("promtool", "prometheus"):
+                os.replace(os.path.join(at, "root", "usr", "bin", binary), os.path.join(folder(), binary))
     return unpacked
 
 
