@@ -10,7 +10,7 @@ use std::cell::Cell;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 
 use mimalloc::MiMalloc;
-use tributary_proto::{Metric, MetricKind};
+use tributary_proto::{Metric, MetricValue};
 
 /// Put it in place with `#[global_allocator]`.
 pub struct Counted;
@@ -32,9 +32,8 @@ pub fn metrics() -> Vec<Metric> {
     vec![Metric {
         name: "tributary_memory_allocated_bytes",
         help: "Memory in use as the allocator has it, without the storage engine's own.",
-        kind: MetricKind::Gauge,
         labels: Vec::new(),
-        value: used_bytes() as f64,
+        value: MetricValue::Gauge(used_bytes() as f64),
     }]
 }
 
