@@ -95,7 +95,7 @@ impl KnownGroups {
             let length = u16::from_le_bytes(*length);
             stored = match part {
                 None if length == ABSENT => rest,
-                Some(part) if part.len() == usize::from(length) => {
+                Some(part) if part.len() == usize::from(length) && length != ABSENT => {
                     let Some((bytes, rest)) = rest.split_at_checked(part.len()) else {
                         return false;
                     };

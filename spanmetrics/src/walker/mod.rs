@@ -328,10 +328,6 @@ impl Walk<'_> {
             return Ok(());
         }
         parts[0] = Some(raw.name);
-        if parts.iter().flatten().any(|part| part.len() >= MAX_PART_BYTES) {
-            self.walked.accepted -= 1;
-            return self.odd_span(bytes, resource);
-        }
         let kind = SpanKind::from_number(raw.kind).unwrap_or_default();
         let status = StatusCode::from_number(raw.status).unwrap_or_default();
         let numbers = u64::from(resource) << 16 | (kind as u64) << 8 | status as u64;
@@ -339,7 +335,11 @@ impl Walk<'_> {
         let hash = self.memory.known.hash(signature);
         let known = match self.memory.known.find(hash, signature) {
             Some(known) => known,
-            None => self.common_group(hash, signature, resource, raw)?,
+            None if is_common(parts) => self.common_group(hash, signature, resource, raw)?,
+            None => {
+                self.walked.accepted -= 1;
+                return self.odd_span(bytes, resource);
+            }
         };
         self.count(known, raw.start_ns, raw.end_ns)
     }
@@ -518,6 +518,12 @@ impl Walk<'_> {
         partial.generation = Some(memory.generation.clone());
         walked
     }
+}
+
+/// Whether a span's name and values can be remembered as they are.
+fn is_common(parts: &[Option<&[u8]>]) -> bool {
+    let is_short = parts.iter().flatten().all(|part| part.len() < MAX_PART_BYTES);
+    is_short && parts[1..].iter().flatten().all(|value| span::is_scalar(value))
 }
 
 /// The group, and whether a text in it was cut.

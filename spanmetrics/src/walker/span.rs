@@ -144,7 +144,7 @@ fn attribute<'a>(
         return None;
     }
     if wanted.may_have(key_length) {
-        want(key, value, wanted, values)?;
+        want(key, value, wanted, values);
     }
     Some(rest)
 }
@@ -163,30 +163,23 @@ fn long_attribute<'a>(
     if !behind.is_empty() {
         return None;
     }
-    want(key, value, wanted, values)?;
+    want(key, value, wanted, values);
     Some(rest)
 }
 
 #[inline(always)]
-fn want<'a>(
-    key: &[u8],
-    value: &'a [u8],
-    wanted: &Wanted,
-    values: &mut [Option<&'a [u8]>],
-) -> Option<()> {
+fn want<'a>(key: &[u8], value: &'a [u8], wanted: &Wanted, values: &mut [Option<&'a [u8]>]) {
     if let Some(at) = wanted.find(key) {
-        is_scalar(value)?;
         values[at].get_or_insert(value);
     }
-    Some(())
 }
 
-/// An `AnyValue` of one text, flag, integer or double.
-#[inline(always)]
-fn is_scalar(value: &[u8]) -> Option<()> {
-    let [tag, rest @ ..] = value else { return None };
-    let is_whole = match *tag {
-        0x0a => split(rest)?.1.is_empty(),
+/// Whether it is an `AnyValue` of one text, flag, integer or double. Asked of values that are met for the first
+/// time: those that are known are.
+pub(super) fn is_scalar(value: &[u8]) -> bool {
+    let [tag, rest @ ..] = value else { return false };
+    match *tag {
+        0x0a => split(rest).is_some_and(|(_, rest)| rest.is_empty()),
         0x10 | 0x18 => match rest {
             [.., last] if rest.len() <= 10 => {
                 *last < 0x80 && rest[..rest.len() - 1].iter().all(|byte| *byte >= 0x80)
@@ -195,11 +188,20 @@ fn is_scalar(value: &[u8]) -> Option<()> {
         },
         0x21 => rest.len() == 8,
         _ => false,
-    };
-    is_whole.then_some(())
+    }
 }
 
-fn status_code(status: &[u8], mut code: i32) -> Option<i32> {
+#[inline(always)]
+fn status_code(status: &[u8], code: i32) -> Option<i32> {
+    match status {
+        [] => Some(code),
+        [0x18, code] if *code < 0x80 => Some(i32::from(*code)),
+        _ => long_status_code(status, code),
+    }
+}
+
+#[inline(never)]
+fn long_status_code(status: &[u8], mut code: i32) -> Option<i32> {
     const CODE: Key = Key::of(3, VARINT);
     let mut fields = Cursor::new(status);
     while !fields.is_empty() {
