@@ -12,10 +12,10 @@ use crate::disk::SimDisk;
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Outage {
-    /// The power goes when the node's disk has made this many steps more.
-    Power { steps: u64 },
+    /// The power goes when the node's disk has made this many steps more under a path.
+    Power { steps: u64, under: &'static str },
     /// The process is killed then; the machine's cache lives on.
-    Process { steps: u64 },
+    Process { steps: u64, under: &'static str },
     /// It is asked to stop, and does.
     Stop,
 }
@@ -34,14 +34,18 @@ pub(crate) type StopSlot = Arc<Mutex<Option<watch::Sender<bool>>>>;
 const PATIENCE: Duration = Duration::from_secs(15);
 
 impl Outage {
-    pub(crate) fn random() -> Self {
+    /// `rare`: a folder that is written rarely, and now and then is where it happens.
+    pub(crate) fn random(rare: Option<&'static str>) -> Self {
         let mut rng = thread_rng();
+        let rare = rare.filter(|_| rng.gen_ratio(1, 3));
         // Short ones meet a start, long ones whatever goes on.
-        let steps = if rng.gen_ratio(1, 4) { rng.gen_range(1..12) } else { rng.gen_range(1..250) };
+        let is_short = rare.is_some() || rng.gen_ratio(1, 4);
+        let steps = if is_short { rng.gen_range(1..12) } else { rng.gen_range(1..250) };
+        let under = rare.unwrap_or_default();
         match rng.gen_range(0..5) {
             0 => Outage::Stop,
-            1 => Outage::Process { steps },
-            _ => Outage::Power { steps },
+            1 => Outage::Process { steps, under },
+            _ => Outage::Power { steps, under },
         }
     }
 }
@@ -50,13 +54,13 @@ impl Machine {
     /// Brings the node down and leaves it there.
     pub(crate) async fn go_down(&self, outage: Outage) {
         match outage {
-            Outage::Power { steps } => {
-                self.reach(steps).await;
+            Outage::Power { steps, under } => {
+                self.reach(steps, under).await;
                 self.lose_power();
             }
-            Outage::Process { steps } => {
-                self.reach(steps).await;
-                Handle::current().kill(self.node.id());
+            Outage::Process { steps, under } => {
+                self.reach(steps, under).await;
+                self.kill();
                 self.disk.lose_process();
             }
             Outage::Stop => {
@@ -68,7 +72,7 @@ impl Machine {
                     }
                 } else {
                     // It has not come up yet.
-                    Handle::current().kill(self.node.id());
+                    self.kill();
                 }
                 self.disk.lose_process();
             }
@@ -77,8 +81,14 @@ impl Machine {
 
     /// The power goes now.
     pub(crate) fn lose_power(&self) {
-        Handle::current().kill(self.node.id());
+        self.kill();
         self.disk.lose_power();
+    }
+
+    fn kill(&self) {
+        Handle::current().kill(self.node.id());
+        // Nobody listens to it any more: the next life, which may take long to come up, has its own.
+        self.stop.lock().expect("nothing panics while it is held").take();
     }
 
     pub(crate) fn come_up(&self) {
@@ -86,9 +96,9 @@ impl Machine {
         Handle::current().restart(self.node.id());
     }
 
-    async fn reach(&self, steps: u64) {
+    async fn reach(&self, steps: u64, under: &'static str) {
         // Without steps the time decides.
-        let _ = timeout(PATIENCE, self.disk.trap().set(steps)).await;
+        let _ = timeout(PATIENCE, self.disk.trap().set(steps, under)).await;
         self.disk.trap().unset();
     }
 }

@@ -11,14 +11,15 @@ use crate::plant::Plant;
 pub(super) struct SimFamilies {
     memory: Arc<dyn Families>,
     disk: SimDisk,
+    dir: String,
     /// The family that holds what was counted, apart from the data.
     watermarks: Option<FamilyId>,
 }
 
 impl SimFamilies {
-    pub(super) fn new(memory: Arc<dyn Families>, disk: SimDisk, names: &[&str]) -> Self {
+    pub(super) fn new(memory: Arc<dyn Families>, disk: SimDisk, dir: &str, names: &[&str]) -> Self {
         let watermarks = names.iter().position(|name| *name == "commit");
-        SimFamilies { memory, disk, watermarks }
+        SimFamilies { memory, disk, dir: dir.to_owned(), watermarks }
     }
 
     /// What a store would do that writes its watermarks first and its data after.
@@ -37,19 +38,19 @@ impl SimFamilies {
 #[async_trait]
 impl Families for SimFamilies {
     async fn write(&self, batch: Batch) -> Result<()> {
-        self.disk.trap.step().await;
+        self.disk.trap.step(&self.dir).await;
         match self.disk.plant {
             Some(Plant::WatermarkApart) => self.write_apart(batch).await?,
             _ => self.memory.write(batch).await?,
         }
-        self.disk.trap.step().await;
+        self.disk.trap.step(&self.dir).await;
         Ok(())
     }
 
     async fn flush(&self) -> Result<()> {
         self.disk.spin().await;
         self.memory.flush().await?;
-        self.disk.trap.step().await;
+        self.disk.trap.step(&self.dir).await;
         Ok(())
     }
 

@@ -24,7 +24,7 @@ pub(crate) use trouble::Trouble;
 use crate::plant::Plant;
 
 /// Where an edge keeps what its journal has let go of.
-const FINGERPRINTS: &str = "edge/fingerprints";
+pub(crate) const FINGERPRINTS: &str = "edge/fingerprints";
 
 #[derive(Clone)]
 pub(crate) struct SimDisk {
@@ -130,7 +130,7 @@ impl Disk for SimDisk {
         names: &'static [&'static str],
     ) -> Result<Arc<dyn Families>> {
         let families = self.memory.families(dir, names).await?;
-        Ok(Arc::new(families::SimFamilies::new(families, self.clone(), names)))
+        Ok(Arc::new(families::SimFamilies::new(families, self.clone(), dir, names)))
     }
 }
 
@@ -138,7 +138,7 @@ impl Disk for SimDisk {
 impl Files for SimDisk {
     async fn open(&self, path: &str) -> Result<Arc<dyn File>> {
         let file = self.memory.open(path).await?;
-        Ok(Arc::new(file::SimFile::new(file, self.clone(), self.skips_sync(path))))
+        Ok(Arc::new(file::SimFile::new(file, self.clone(), path)))
     }
 
     async fn read(&self, path: &str) -> Result<Option<Bytes>> {
@@ -146,7 +146,7 @@ impl Files for SimDisk {
     }
 
     async fn replace(&self, path: &str, bytes: Bytes) -> Result<()> {
-        self.trap.step().await;
+        self.trap.step(path).await;
         self.spin().await;
         self.memory.replace(path, bytes).await
     }
@@ -160,7 +160,7 @@ impl Files for SimDisk {
     }
 
     async fn sync_dir(&self, dir: &str) -> Result<()> {
-        self.trap.step().await;
+        self.trap.step(dir).await;
         self.spin().await;
         if self.carries_nothing(dir) {
             return Ok(());
@@ -173,7 +173,7 @@ impl Files for SimDisk {
     }
 
     async fn remove(&self, path: &str) -> Result<()> {
-        self.trap.step().await;
+        self.trap.step(path).await;
         self.memory.remove(path).await
     }
 

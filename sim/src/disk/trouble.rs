@@ -6,6 +6,8 @@ use madsim::rand::{Rng, thread_rng};
 use tributary_store::disk::ErrorKind;
 use tributary_store::disk::memory::{Fault, MemoryDisk, Operation};
 
+use super::FINGERPRINTS;
+
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Trouble {
     kind: Kind,
@@ -38,7 +40,7 @@ impl Trouble {
             5 => Kind::NamesFail,
             _ => Kind::Full { room_bytes: rng.gen_range(0..3_000) },
         };
-        let folders = ["", "edge/journal", "edge/journal", "edge/fingerprints"];
+        let folders = ["", "edge/journal", "edge/journal", FINGERPRINTS];
         let under = *folders.choose(&mut rng).expect("some");
         let times = if rng.gen_ratio(1, 3) { rng.gen_range(1..4) } else { u64::MAX };
         Trouble { kind, under, after: rng.gen_range(0..6), times }

@@ -29,7 +29,7 @@ pub(crate) use heals::{Healed, heals};
 pub(crate) use memory_survives::{Counted, memory_survives};
 pub(crate) use observed::Observed;
 pub(crate) use promql_agrees::promql_agrees;
-pub(crate) use recovers::{RECOVERY, clients_get_through, recovers};
+pub(crate) use recovers::{RECOVERY, clients_get_through, does_not_recover};
 pub(crate) use refused_leaves_no_trace::{refused_leaves_no_trace, refused_retryably};
 pub(crate) use repeats_count_once::repeats_count_once;
 pub(crate) use same_answer_again::same_answer_again;

@@ -11,12 +11,10 @@ const NAME: &str = "recovers by itself";
 /// pause and patience, and as much again.
 pub(crate) const RECOVERY: Duration = Duration::from_secs(20);
 
-/// `acked`: whether a new request was, within [`RECOVERY`].
-pub(crate) fn recovers(region: &str, acked: bool) -> Result<(), Violation> {
-    if acked {
-        return Ok(());
-    }
-    violated(NAME, format!("{region} has a sound disk for {RECOVERY:?} and takes no request"))
+/// An edge that did not within [`RECOVERY`].
+pub(crate) fn does_not_recover(region: &str) -> Violation {
+    let seen = format!("{region} has a sound disk for {RECOVERY:?} and takes no request");
+    Violation { invariant: NAME, seen }
 }
 
 /// `unfinished`: clients that still try, [`RECOVERY`] after all is well.

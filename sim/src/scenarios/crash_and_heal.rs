@@ -17,7 +17,7 @@ use super::summary::Summary;
 use crate::clients::{Clients, Habit};
 use crate::clock::{LONGEST_STEP_S, now_ms};
 use crate::cluster::{CoreNode, EdgeNode, GRACE, Life, Machine, Outage, SHARDS};
-use crate::disk::Trouble;
+use crate::disk::{FINGERPRINTS, Trouble};
 use crate::invariants::{self, Counted, Healed, Observed, RECOVERY, Violation};
 use crate::oracle::{Tally, WINDOW_MS};
 use crate::plant::Plant;
@@ -96,16 +96,18 @@ impl World {
     /// One node goes down and, after a while, comes back.
     async fn round(&self) {
         pause(500..9_000).await;
-        let (outage, down_ms) = (Outage::random(), thread_rng().gen_range(1..12_000));
-        let which = thread_rng().gen_range(0..5);
+        let down_ms = thread_rng().gen_range(1..12_000);
+        let which = thread_rng().gen_range(0..4);
         match self.clients.edges.get(which) {
             Some(edge) => {
+                let outage = Outage::random(Some(FINGERPRINTS));
                 self.trace.event(format_args!("{}: {outage:?}", edge.region));
                 edge.machine.go_down(outage).await;
                 edge.unplug();
                 self.up_after(&edge.machine, edge.region, down_ms).await;
             }
             None => {
+                let outage = Outage::random(None);
                 self.trace.event(format_args!("core: {outage:?}"));
                 self.core.machine.go_down(outage).await;
                 self.core.unplug();
@@ -161,7 +163,7 @@ impl World {
         let lives = || self.clients.life(edge).is_some_and(|now| now.source == life.source);
         while lives() && !request.is_acked(&self.clients) {
             if began.elapsed() > RECOVERY {
-                return invariants::recovers(self.clients.edges[edge].region, false);
+                return Err(invariants::does_not_recover(self.clients.edges[edge].region));
             }
             pause(50..150).await;
         }
@@ -235,11 +237,11 @@ impl World {
         self.observed.check()?;
         invariants::clients_get_through(unfinished)?;
         for edge in 0..self.clients.edges.len() {
-            for _ in 0..thread_rng().gen_range(0..3) {
+            for _ in 0..thread_rng().gen_range(0..4) {
                 self.ask_again(edge).await?;
             }
         }
-        let lives: Vec<_> = (0..2).filter_map(|edge| self.clients.life(edge)).collect();
+        let lives = [self.life_of(0).await?, self.life_of(1).await?];
         let store = self.core.store().expect("the core has long come up");
         let last = self.clients.oracle.borrow().greatest_tally().last_window_end_ms();
         let complete_to_ms = last.unwrap_or_default();
@@ -258,21 +260,27 @@ impl World {
         invariants::promql_agrees(&store, &exact, complete_to_ms).await
     }
 
+    /// The edge as it is once it has come up.
+    async fn life_of(&self, edge: usize) -> Result<Life, Violation> {
+        let began = Instant::now();
+        loop {
+            self.observed.check()?;
+            match self.clients.life(edge) {
+                Some(life) => return Ok(life),
+                None if began.elapsed() > RECOVERY => break,
+                None => pause(1..100).await,
+            }
+        }
+        Err(invariants::does_not_recover(self.clients.edges[edge].region))
+    }
+
     /// The power of an edge goes once more, and it is sent all that it must remember.
     async fn ask_again(&self, edge: usize) -> Result<(), Violation> {
         let EdgeNode { region, machine, .. } = &self.clients.edges[edge];
         machine.lose_power();
         self.clients.edges[edge].unplug();
         machine.come_up();
-        let began = Instant::now();
-        let life = loop {
-            match self.clients.life(edge) {
-                Some(life) => break life,
-                None if self.observed.check().is_err() => return self.observed.check(),
-                None if began.elapsed() > RECOVERY => return invariants::recovers(region, false),
-                None => pause(1..100).await,
-            }
-        };
+        let life = self.life_of(edge).await?;
         let remembered = self.clients.remembered_by(edge);
         self.trace.event(format_args!("{region}: {} requests once more", remembered.len()));
         for exporter in remembered {
@@ -300,7 +308,7 @@ impl World {
         let (mut trimmed, mut forgotten) = (0, 0);
         for edge in &self.clients.edges {
             trimmed += edge.machine.disk.first_record_of("edge/journal").await;
-            forgotten += edge.machine.disk.first_record_of("edge/fingerprints").await;
+            forgotten += edge.machine.disk.first_record_of(FINGERPRINTS).await;
         }
         self.summary.close(self.clients.counts(), fates, [trimmed, forgotten]);
     }
