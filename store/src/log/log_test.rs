@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::segment::{HEADER_BYTES, path};
-use super::{Index, LogError, MAX_RECORD_BYTES, Options, Recovered, SegmentLog};
+use super::{Index, LogError, MAX_RECORD_BYTES, Options, Recovered, SegmentLog, record};
 use crate::disk::Files;
 use crate::disk::conformance::{Rig, on_every_disk};
 
@@ -16,7 +16,10 @@ on_every_disk!(
     a_tail_torn_at_any_byte_is_cut,
     a_flipped_bit_in_the_last_batch_cuts_it,
     a_flipped_bit_below_a_later_batch_is_set_apart,
+    what_vouches_for_a_hole_may_be_cut,
+    what_vouches_for_a_header_may_be_cut,
     a_lost_segment_is_told,
+    the_name_of_a_segment_vouches_for_those_before_it,
     a_batch_lost_with_part_of_its_predecessor_keeps_the_indexes,
     trimmed_segments_are_gone,
     a_wholly_trimmed_log_keeps_its_indexes,
@@ -24,6 +27,8 @@ on_every_disk!(
     an_unknown_format_is_refused,
     a_damaged_header_loses_no_records,
     a_giant_record_is_refused_both_ways,
+    a_record_that_nobody_can_have_written_is_none,
+    a_record_stands_where_those_before_it_had_room,
     other_files_are_left_alone,
 );
 
@@ -193,6 +198,70 @@ async fn a_flipped_bit_below_a_later_batch_is_set_apart(rig: &mut dyn Rig) {
     }
 }
 
+/// A damaged record in the last batch that was synced, and a torn one at the beginning of the next: only what
+/// is left of that one vouches for the first.
+async fn what_vouches_for_a_hole_may_be_cut(rig: &mut dyn Rig) {
+    let (mut log, _) = open(rig, BIG).await;
+    let mut ends = Vec::new();
+    for (from, count) in [(0, 1), (1, 2), (3, 2)] {
+        log.append(batch(from, count)).await.unwrap();
+        ends.push(log.bytes() as usize);
+    }
+    drop(log);
+    edit(&*rig.disk(), &path(DIR, Index(0)), |bytes| {
+        bytes[ends[0] + 24] ^= 1;
+        bytes[ends[1] + 24] ^= 1;
+    })
+    .await;
+    for cut_bytes in [ends[2] - ends[1], 0] {
+        let (log, recovered) = open(rig, BIG).await;
+        assert_eq!((recovered.next, recovered.cut_bytes), (Index(3), cut_bytes as u64));
+        let [damage] = &recovered.damaged[..] else { panic!("{:?}", recovered.damaged) };
+        assert_eq!((damage.from, damage.to), (Index(1), Index(2)));
+        assert_eq!(read(&log, 0).await, records([0, 2]));
+    }
+}
+
+/// Without its header and without the torn batch a segment looks as if its making had never ended.
+async fn what_vouches_for_a_header_may_be_cut(rig: &mut dyn Rig) {
+    let (mut log, _) = open(rig, BIG).await;
+    log.append(batch(0, 2)).await.unwrap();
+    let synced = log.bytes() as usize;
+    log.append(batch(2, 2)).await.unwrap();
+    drop(log);
+    edit(&*rig.disk(), &path(DIR, Index(0)), |bytes| {
+        bytes[3] ^= 4;
+        bytes[synced + 24] ^= 1;
+    })
+    .await;
+    for _ in 0..3 {
+        let (log, recovered) = open(rig, BIG).await;
+        assert_eq!((read(&log, 0).await, recovered.next), (records(0..2), Index(2)));
+        assert_eq!(recovered.damaged.len(), 1, "the header: {:?}", recovered.damaged);
+    }
+}
+
+/// The power went while a segment was made; what stands before it had been synced by then.
+async fn the_name_of_a_segment_vouches_for_those_before_it(rig: &mut dyn Rig) {
+    let (mut log, _) = open(rig, BIG).await;
+    log.append(batch(0, 3)).await.unwrap();
+    let last = log.bytes() as usize - 1;
+    drop(log);
+    edit(&*rig.disk(), &path(DIR, Index(0)), |bytes| bytes[last] ^= 1).await;
+    rig.disk().replace(&path(DIR, Index(3)), Bytes::from_static(b"Tri")).await.unwrap();
+    for cut_bytes in [3, 0] {
+        let (log, recovered) = open(rig, BIG).await;
+        assert_eq!((recovered.next, recovered.cut_bytes), (Index(3), cut_bytes));
+        let [damage] = &recovered.damaged[..] else { panic!("{:?}", recovered.damaged) };
+        assert_eq!((damage.from, damage.to), (Index(2), Index(3)));
+        assert_eq!(read(&log, 0).await, records(0..2));
+    }
+    let (mut log, _) = open(rig, BIG).await;
+    log.append(batch(3, 1)).await.unwrap();
+    drop(log);
+    assert_eq!(read(&open(rig, BIG).await.0, 0).await, records([0, 1, 3]));
+}
+
 async fn a_lost_segment_is_told(rig: &mut dyn Rig) {
     let (mut log, _) = open(rig, Options { segment_bytes: 1 }).await;
     for n in 0..4 {
@@ -317,6 +386,50 @@ async fn a_giant_record_is_refused_both_ways(rig: &mut dyn Rig) {
     drop(log);
     edit(&*rig.disk(), &path(DIR, Index(0)), |bytes| bytes[at + 4..at + 8].fill(0xff)).await;
     assert_eq!(open(rig, BIG).await.1.next, Index(1));
+}
+
+/// Their checksums are right.
+async fn a_record_that_nobody_can_have_written_is_none(rig: &mut dyn Rig) {
+    for (index, vouched) in [(u64::MAX, 0), (u64::MAX, u64::MAX), (2, 3)] {
+        let (mut log, _) = open(rig, BIG).await;
+        let next = log.append(batch(0, 2)).await.unwrap().end;
+        drop(log);
+        edit(&*rig.disk(), &path(DIR, Index(0)), |bytes| {
+            record::encode(bytes, Index(index), Index(vouched), b"a lie");
+        })
+        .await;
+        let (mut log, recovered) = open(rig, BIG).await;
+        assert_eq!((recovered.next, recovered.cut_bytes), (next, 24 + 5));
+        assert_eq!(log.append(batch(2, 1)).await.unwrap().start, next);
+        drop(log);
+        rig.disk().remove_dir(DIR).await.unwrap();
+    }
+    let beyond = path(DIR, Index(u64::MAX));
+    let (log, _) = open(rig, BIG).await;
+    drop(log);
+    rig.disk().replace(&beyond, Bytes::from_static(b"no segment")).await.unwrap();
+    assert_eq!(open(rig, BIG).await.0.next_index(), Index(0));
+}
+
+/// Bytes are gone from between two records, and what is left behind them would have room for the lost ones:
+/// until it is cut.
+async fn a_record_stands_where_those_before_it_had_room(rig: &mut dyn Rig) {
+    let (mut log, _) = open(rig, BIG).await;
+    let mut ends = Vec::new();
+    for n in 0..5 {
+        log.append(batch(n, 1)).await.unwrap();
+        ends.push(log.bytes() as usize);
+    }
+    drop(log);
+    edit(&*rig.disk(), &path(DIR, Index(0)), |bytes| {
+        bytes.drain(ends[0] + 5..ends[3]);
+        bytes.extend([0xff; 100]);
+    })
+    .await;
+    for _ in 0..2 {
+        let (log, recovered) = open(rig, BIG).await;
+        assert_eq!((read(&log, 0).await, recovered.next), (records(0..1), Index(1)));
+    }
 }
 
 async fn other_files_are_left_alone(rig: &mut dyn Rig) {

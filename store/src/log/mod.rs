@@ -15,7 +15,9 @@
 //! a damaged one that somebody was. Each record therefore *vouches*: it carries the index below which
 //! everything was synced before its batch was written, and so does a segment by its first index. At a
 //! start a bad record that a later one vouches for is damage: it is set apart, skipped, and told in
-//! [`Recovered`]. Any other is the torn tail, and is cut there with all that stands behind it.
+//! [`Recovered`]. Any other is the torn tail, and is cut there with all that stands behind it. What vouched
+//! for damage may be cut with it, so a damaged segment takes no further batch: the next one's first index
+//! vouches from then on.
 //!
 //! **A failed write** makes nothing of its batch count. The segment is cut back to its synced length
 //! and closed, for a second sync of the same bytes would prove nothing ("Can Applications Recover from
@@ -55,6 +57,9 @@ pub use segment_log::SegmentLog;
 pub struct Index(pub u64);
 
 impl Index {
+    /// No log comes so far. What claims to be behind it is garbage, and must not be counted on from.
+    const LAST: Index = Index(1 << 62);
+
     #[must_use]
     pub fn next(self) -> Self {
         Index(self.0 + 1)

@@ -46,6 +46,11 @@ impl Head {
             vouched: Index(u64::from_le_bytes(*vouched)),
         })
     }
+
+    /// Whether somebody may have written it, whatever its checksum says.
+    pub(super) fn is_plausible(&self) -> bool {
+        self.len <= MAX_RECORD_BYTES && self.vouched <= self.index && self.index <= Index::LAST
+    }
 }
 
 pub(super) fn encode(out: &mut Vec<u8>, index: Index, vouched: Index, payload: &[u8]) {
@@ -64,7 +69,7 @@ pub(super) async fn read(window: &mut Window) -> disk::Result<Option<Record>> {
     let Some(head) = Head::parse(&window.peek(HEAD_BYTES).await?) else {
         return Ok(None);
     };
-    if head.len > MAX_RECORD_BYTES || (HEAD_BYTES + head.len) as u64 > window.left() {
+    if !head.is_plausible() || (HEAD_BYTES + head.len) as u64 > window.left() {
         return Ok(None);
     }
     let whole = window.peek(HEAD_BYTES + head.len).await?;

@@ -53,7 +53,7 @@ impl Damage {
 pub(super) struct Opened {
     pub(super) segments: VecDeque<Segment>,
     pub(super) recovered: Recovered,
-    /// The last segment ends with the last index, so it can be written on.
+    /// The last segment is whole up to the last index, so it can be written on.
     pub(super) is_contiguous: bool,
 }
 
@@ -70,15 +70,22 @@ pub(super) async fn recover(files: &Arc<dyn Files>, dir: &str) -> Result<Opened>
 
     let mut opened =
         Opened { segments: VecDeque::new(), recovered: Recovered::default(), is_contiguous: true };
+    let mut unfinished = None;
     if found.back().is_some_and(Found::is_unfinished)
         && let Some(last) = found.pop_back()
     {
         opened.recovered.cut_bytes += last.segment.file.len();
-        files.remove(&last.segment.path).await?;
+        // Its name vouches for the one before it, so it stays until it is made anew.
+        if found.is_empty() {
+            files.remove(&last.segment.path).await?;
+        }
+        unfinished = Some(last.segment.first);
     }
     while let Some(next) = found.pop_front() {
-        opened.take(next, found.front().map(|next| next.segment.first)).await?;
+        let behind = found.front().map(|next| next.segment.first).or(unfinished);
+        opened.take(next, behind).await?;
     }
+    opened.is_contiguous &= unfinished.is_none() || opened.segments.is_empty();
     opened.finish(files, dir).await?;
     Ok(opened)
 }
@@ -115,7 +122,12 @@ impl Opened {
         }
         match until {
             Some(until) => segment.keep_whole(scan, until),
-            None => self.keep_vouched(&mut segment, scan).await?,
+            None => {
+                // What vouched for the damaged may be cut with the tail: a new segment's first index does
+                // it then.
+                self.is_contiguous = has_header;
+                self.keep_vouched(&mut segment, scan).await?;
+            }
         }
         let damaged = segment.holes.iter().map(|hole| Damage::new(&segment.path, hole));
         self.recovered.damaged.extend(damaged);
@@ -127,7 +139,7 @@ impl Opened {
     async fn keep_vouched(&mut self, segment: &mut Segment, mut scan: Scan) -> Result<()> {
         let file = &segment.file;
         scan.cut_torn_tail();
-        self.is_contiguous = !scan.ends_in_a_hole();
+        self.is_contiguous &= scan.holes.is_empty();
         self.recovered.cut_bytes += file.len() - scan.end;
         if scan.end < file.len() {
             file.truncate(scan.end).await?;

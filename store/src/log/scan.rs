@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Index;
-use super::record::{self, HEAD_BYTES, Head, MAX_RECORD_BYTES, Record};
+use super::record::{self, HEAD_BYTES, Head, Record};
 use super::segment::{HEADER_BYTES, Hole, Marks};
 use super::window::Window;
 use crate::disk::{File, Result};
@@ -60,11 +60,6 @@ impl Scan {
         self.end = at + record.size();
     }
 
-    /// Whether the records at the end are lost: a further one would not stand behind its predecessor.
-    pub(super) fn ends_in_a_hole(&self) -> bool {
-        self.holes.last().is_some_and(|hole| hole.to == self.next)
-    }
-
     /// Ends the last segment of a log where its torn tail begins.
     ///
     /// A hole that reaches past what is vouched is the tail's beginning. Its part below is damage.
@@ -102,17 +97,17 @@ async fn find_next(window: &mut Window, least: Index) -> Result<Option<Record>> 
     find(window, least).await
 }
 
-/// Moves, byte by byte, to the next whole record that could stand there.
+/// Moves, byte by byte, to the next whole record that could stand there: each that is lost before it had a
+/// head. What stands behind it decides nothing, since a tail that is cut must not change what is found.
 async fn find(window: &mut Window, least: Index) -> Result<Option<Record>> {
+    let begin = window.at();
     while window.left() >= HEAD_BYTES as u64 {
         let bytes = window.peek(window_bytes(window)).await?;
-        let most = least.0.saturating_add(window.left() / HEAD_BYTES as u64);
-        let plausible = bytes.windows(HEAD_BYTES).position(|bytes| {
-            Head::parse(bytes).is_some_and(|head| {
-                (least.0..=most).contains(&head.index.0)
-                    && head.vouched <= head.index
-                    && head.len <= MAX_RECORD_BYTES
-            })
+        let skipped = window.at() - begin;
+        let plausible = bytes.windows(HEAD_BYTES).enumerate().position(|(at, bytes)| {
+            let most = least.0 + (skipped + at as u64) / HEAD_BYTES as u64;
+            Head::parse(bytes)
+                .is_some_and(|head| (least.0..=most).contains(&head.index.0) && head.is_plausible())
         });
         match plausible {
             Some(skip) => {

@@ -74,7 +74,7 @@ pub(super) fn path(dir: &str, first: Index) -> String {
 /// The first index by a file's name; `None` for files that are not segments.
 pub(super) fn parse_name(name: &str) -> Option<Index> {
     let digits = name.strip_suffix(".log").filter(|digits| digits.len() == 20)?;
-    digits.parse().ok().map(Index)
+    digits.parse().ok().map(Index).filter(|first| *first <= Index::LAST)
 }
 
 pub(super) fn encode_header(out: &mut Vec<u8>, first: Index) {

@@ -57,7 +57,8 @@ impl SegmentLog {
             doubt: None,
         };
         if !opened.is_contiguous {
-            // The new segment's first index keeps in mind that lost records were there.
+            // The new segment's first index keeps in mind that lost records were there, and vouches for
+            // those that are left.
             log.write(&[], true).await?;
         }
         Ok((log, opened.recovered))
