@@ -126,6 +126,19 @@ async fn a_window_above_the_limit_is_bad_data_that_says_so() {
 }
 
 #[tokio::test]
+async fn a_frame_that_is_shorter_than_it_says_is_bad_data() {
+    let (room, _) = room(8 * LIMIT);
+    // One segment of 8 bytes, and as its last block an empty one.
+    let empty = [0x28, 0xb5, 0x2f, 0xfd, 0x20, 8, 1, 0, 0];
+    for size in [1, 6, empty.len()] {
+        let parts: Vec<&[u8]> = empty.chunks(size).collect();
+        let refused = unpacked(Coding::Zstd, &parts, &room).await.unwrap_err();
+        let Fault::BadData(message) = refused else { panic!("{refused:?}") };
+        assert!(message.contains("not as long as its header says"), "{message}");
+    }
+}
+
+#[tokio::test]
 async fn a_decoders_window_is_paid_for_before_it_is_held() {
     let (room, _) = room(4 << 20);
     let body = mixed(1000);

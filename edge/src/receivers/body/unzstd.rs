@@ -26,8 +26,14 @@ pub(crate) struct Unzstd {
 }
 
 enum Place {
-    Header { bytes: [u8; HEADER_BYTES], len: usize },
-    Inside,
+    Header {
+        bytes: [u8; HEADER_BYTES],
+        len: usize,
+    },
+    /// How long the output will be at the frame's end, if its header says so.
+    Inside {
+        until: Option<usize>,
+    },
 }
 
 const START: Place = Place::Header { bytes: [0; HEADER_BYTES], len: 0 };
@@ -43,7 +49,7 @@ impl Unzstd {
 
     pub(crate) fn step(&mut self, input: &[u8], output: &mut Output) -> Result<Step, Fault> {
         match &mut self.place {
-            Place::Inside => {
+            Place::Inside { .. } => {
                 let Step { taken, more } = self.run(input, output)?;
                 if taken == 0 && !more && !input.is_empty() && !self.is_between() {
                     return Err(bad("no headway"));
@@ -79,7 +85,8 @@ impl Unzstd {
     }
 
     fn begin(&mut self, header: Header, output: &mut Output) -> Result<Step, Fault> {
-        let Place::Header { bytes, len } = std::mem::replace(&mut self.place, Place::Inside) else {
+        let inside = Place::Inside { until: None };
+        let Place::Header { bytes, len } = std::mem::replace(&mut self.place, inside) else {
             unreachable!("the caller saw the header")
         };
         if let Header::Frame { window, content } = header {
@@ -94,7 +101,9 @@ impl Unzstd {
                 if content > output.left_bytes() {
                     return Err(output.too_large());
                 }
-                output.announce(output.len() + content);
+                let until = output.len() + content;
+                output.announce(until);
+                self.place = Place::Inside { until: Some(until) };
             }
             // One block as it comes, and the window with one more as it goes.
             let buffers = content.unwrap_or(u64::MAX).min(window + BLOCK_BYTES) + BLOCK_BYTES;
@@ -134,6 +143,12 @@ impl Unzstd {
             }
         };
         if hint.map_err(|error| bad(&error.to_string()))? == 0 {
+            // The decoder does not look where the last block is empty and the frame came in parts.
+            if let Place::Inside { until: Some(until) } = self.place
+                && until != output.len()
+            {
+                return Err(bad("its content is not as long as its header says"));
+            }
             self.place = START;
             self.frames += 1;
             return Ok(Step { taken: input.pos(), more: false });
