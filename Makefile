@@ -11,12 +11,14 @@ SECONDS ?= 30
 SCENARIOS ?= 512 50 gzip 20k steady idle
 DIMENSIONS ?=
 MODES ?= kill power full eio
+TARGETS ?= protobuf json decompressors records
 CARGO_FLAGS ?=
 WITH_ENV := . .ci/env
 # The simulator is the same code under other flags, in a target folder of its own.
 SIM := CARGO_TARGET_DIR="$$SIM_TARGET_DIR" RUSTFLAGS="$$SIM_RUSTFLAGS" cargo
+FUZZ := CARGO_TARGET_DIR="$$FUZZ_TARGET_DIR" RUSTFLAGS="$$FUZZ_RUSTFLAGS" CC="$$FUZZ_CC" CFLAGS="$$FUZZ_CFLAGS" cargo
 
-.PHONY: help dev build test conformance e2e crash chaos chaos-plants sim bench bench-peers fmt lint
+.PHONY: help dev build test conformance e2e crash chaos chaos-plants sim fuzz bench bench-peers fmt lint
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' Makefile | while IFS=$$'\t' read -r name text; do \
@@ -31,6 +33,7 @@ build: ## build the release binary
 test: ## unit, property and conformance tests
 	@$(WITH_ENV); .ci/setup debug; cargo test $(CARGO_FLAGS)
 	@$(WITH_ENV); cargo test $(CARGO_FLAGS) -p tributary-bench
+	@$(WITH_ENV); cargo test $(CARGO_FLAGS) -p tributary-fuzz --lib
 
 conformance: ## the PromQL golden queries: PROMQL_GOLDEN_DIR names their folder
 	@$(WITH_ENV); .ci/setup debug; cargo test $(CARGO_FLAGS) -p tributary-query --test golden -- --nocapture
@@ -58,6 +61,13 @@ chaos-build:
 sim: ## the simulation: SEEDS=20
 	@$(WITH_ENV); .ci/setup sim; $(SIM) run $(CARGO_FLAGS) -q -p tributary-sim -- --seeds $(SEEDS) $(ARGS)
 
+# SECONDS is 600 here unless it is given.
+fuzz: ## coverage-guided fuzzing: SECONDS=600 for each of TARGETS="protobuf json decompressors records"
+	@$(WITH_ENV); .ci/setup fuzz; host=$$(rustc -vV | sed -n 's/^host: //p'); \
+	    $(FUZZ) build $(CARGO_FLAGS) --profile fuzz -p tributary-fuzz --target "$$host"; \
+	    fuzz/run --seconds $(if $(filter file,$(origin SECONDS)),600,$(SECONDS)) \
+	        --bin "$$FUZZ_TARGET_DIR/$$host/fuzz" $(TARGETS)
+
 bench: ## benchmarks: ARGS="--bench NAME" picks one
 	@$(WITH_ENV); .ci/setup bench; cargo bench $(CARGO_FLAGS) -p tributary-bench $(ARGS)
 
@@ -70,8 +80,8 @@ bench-peers: $(if $(TRIBUTARY_BIN),,build) ## against the Collector: SCENARIOS="
 fmt: ## format the code
 	@$(WITH_ENV); .ci/setup lint; cargo fmt --all
 
-lint: ## formatting and clippy, warnings as errors; benchmarks, chaos and the simulator too
+lint: ## formatting and clippy, warnings as errors; benchmarks, chaos, fuzzing and the simulator too
 	@$(WITH_ENV); .ci/setup lint; cargo fmt --all -- --check
 	@$(WITH_ENV); cargo clippy $(CARGO_FLAGS) --all-targets -- -D warnings
-	@$(WITH_ENV); cargo clippy $(CARGO_FLAGS) -p tributary-bench -p tributary-chaos --all-targets -- -D warnings
+	@$(WITH_ENV); cargo clippy $(CARGO_FLAGS) -p tributary-bench -p tributary-chaos -p tributary-fuzz --all-targets -- -D warnings
 	@$(WITH_ENV); $(SIM) clippy $(CARGO_FLAGS) -p tributary-sim --all-targets -- -D warnings

@@ -24,6 +24,8 @@ mod clock;
 mod dedup;
 mod definitions;
 mod edge;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod identity;
 mod ingest;
 mod lane;

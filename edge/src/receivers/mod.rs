@@ -37,6 +37,8 @@ mod body;
 mod count;
 mod export;
 mod fault;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod grpc;
 mod http;
 mod options;
