@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderValue};
 
 use super::body::{Coding, Held, Room, Unpacker};
 use super::fault::Fault;
+use crate::Ceiling;
 use crate::metrics::EdgeMetrics;
 
 #[derive(Debug)]
@@ -46,7 +47,7 @@ pub async fn unpack(
     parts: impl Iterator<Item = Bytes>,
 ) -> Unpacked {
     let metrics = Arc::<EdgeMetrics>::default();
-    let room = Room::new(room_bytes, metrics.clone());
+    let room = Room::new(room_bytes, metrics.clone(), Ceiling::default());
     let headers = [(CONTENT_ENCODING, HeaderValue::from_static(content_encoding))];
     let mut most_bytes = 0;
     let mut paid = || most_bytes = metrics.held_bytes.get().max(most_bytes);
