@@ -30,14 +30,6 @@ impl Writer {
         Writer(bytes)
     }
 
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     pub fn into_bytes(self) -> Vec<u8> {
         self.0
     }

@@ -72,19 +72,6 @@ impl Gathered {
         }
     }
 
-    /// Adds all of another.
-    pub fn merge_all(&mut self, other: Gathered) {
-        for (id, layout) in &other.layouts {
-            self.know(*id, layout);
-        }
-        for ((end, id), cells) in other.by_window {
-            match self.by_window.get_mut(&(end, id)) {
-                Some(known) => known.merge(&cells),
-                None => drop(self.by_window.insert((end, id), cells)),
-            }
-        }
-    }
-
     /// Takes out the windows that pass.
     pub fn take(&mut self, mut passes: impl FnMut(WindowEnd) -> bool) -> Gathered {
         let by_window = self.by_window.extract_if(.., |(end, _), _| passes(*end)).collect();

@@ -4,8 +4,9 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 
 use super::resources::Resource;
+use super::walk::{SpanView, Walk, group};
 use super::wanted::Wanted;
-use super::{SpanView, Walk, WalkError, group, told};
+use super::{WalkError, told};
 
 /// What a request may hold: as a tree, each takes some hundred bytes however short it was.
 const MAX_OBJECTS: usize = 400_000;

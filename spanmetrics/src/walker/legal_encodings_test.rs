@@ -14,9 +14,11 @@ use opentelemetry_proto::tonic::trace::v1::span::{Event, Link};
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
 use proptest::collection::vec;
 use proptest::prelude::*;
+use prost::Message;
 
 use super::oracle_test::{Bench, NOW, SECOND, expected};
 use super::*;
+use crate::labels::Labels;
 use crate::wire::{Cursor, FIXED64, Key, LENGTH, VARINT};
 
 /// What a message's fields hold, as far as they are taken apart.

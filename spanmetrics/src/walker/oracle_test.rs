@@ -10,6 +10,9 @@ use super::*;
 use crate::content::{Content, GroupContent};
 use crate::delta::Delta;
 use crate::gathered::Gathered;
+use crate::group::{Group, SpanKind, StatusCode};
+use crate::labels::Labels;
+use crate::text::text;
 
 pub(super) const SECOND: u64 = 1_000_000_000;
 pub(super) const NOW: u64 = 1_700_000_003 * SECOND;

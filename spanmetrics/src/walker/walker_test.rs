@@ -4,9 +4,11 @@ use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::span::Link;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
+use prost::Message;
 
 use super::oracle_test::{Bench, Folded, NOW, SECOND};
-use super::{Config, Encoding, MAX_CELLS, Message, SpanKind, StatusCode, Tenant, WalkError};
+use super::{Config, Encoding, MAX_CELLS, Tenant, WalkError};
+use crate::group::{SpanKind, StatusCode};
 use crate::window::WindowEnd;
 
 fn attribute(key: &str, value: Value) -> KeyValue {
