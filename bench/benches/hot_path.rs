@@ -3,12 +3,13 @@
 //!
 //! `cargo bench -p tributary-bench --bench hot_path -- [--groups N] [--requests N] [--rounds N] [--shuffled]`
 
-use std::alloc::{GlobalAlloc, Layout as Memory, System};
+use std::alloc::{GlobalAlloc, Layout as Memory};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant, SystemTime};
 
 use clap::Parser;
+use mimalloc::MiMalloc;
 use tributary_bench::spans::{Batch, Shape, requests};
 use tributary_spanmetrics::codec::Writer;
 use tributary_spanmetrics::{
@@ -22,21 +23,21 @@ struct Counting;
 
 static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 
-#[allow(unsafe_code, reason = "counts, and leaves the work to the system's allocator")]
+#[allow(unsafe_code, reason = "counts, and leaves the work to the allocator that the node has")]
 // SAFETY: every call is handed on as it came.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, memory: Memory) -> *mut u8 {
         ALLOCATIONS.fetch_add(1, Relaxed);
-        unsafe { System.alloc(memory) }
+        unsafe { MiMalloc.alloc(memory) }
     }
 
     unsafe fn dealloc(&self, at: *mut u8, memory: Memory) {
-        unsafe { System.dealloc(at, memory) }
+        unsafe { MiMalloc.dealloc(at, memory) }
     }
 
     unsafe fn realloc(&self, at: *mut u8, memory: Memory, bytes: usize) -> *mut u8 {
         ALLOCATIONS.fetch_add(1, Relaxed);
-        unsafe { System.realloc(at, memory, bytes) }
+        unsafe { MiMalloc.realloc(at, memory, bytes) }
     }
 }
 

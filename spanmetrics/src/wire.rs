@@ -3,6 +3,8 @@
 //! Reads any legal encoding, as `prost` does: overlong varints, unknown fields and groups are passed over,
 //! and what `prost` refuses is refused.
 
+use std::ops::Range;
+
 use thiserror::Error;
 
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
@@ -110,6 +112,18 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// The next field's key, which mostly is this one, of one byte.
+    #[inline(always)]
+    fn key_or(&mut self, expected: Key) -> Result<Key> {
+        match self.0 {
+            [byte, rest @ ..] if u32::from(*byte) == expected.0 && expected.0 < 0x80 => {
+                self.0 = rest;
+                Ok(expected)
+            }
+            _ => self.key(),
+        }
+    }
+
     #[inline(always)]
     pub(crate) fn bytes(&mut self) -> Result<&'a [u8]> {
         let len = self.varint()?;
@@ -173,11 +187,25 @@ pub(crate) fn each_message<'a, E: From<BrokenWire>>(
     wanted: u32,
     mut visit: impl FnMut(&'a [u8]) -> std::result::Result<(), E>,
 ) -> std::result::Result<(), E> {
-    let mut fields = Cursor::new(message);
+    each_place(message, 0..message.len(), wanted, |place| visit(&message[place]))
+}
+
+/// Hands over where in `bytes` each sub-message under `wanted` stands of the message that stands at `place`.
+#[inline(always)]
+pub(crate) fn each_place<E: From<BrokenWire>>(
+    bytes: &[u8],
+    place: Range<usize>,
+    wanted: u32,
+    mut visit: impl FnMut(Range<usize>) -> std::result::Result<(), E>,
+) -> std::result::Result<(), E> {
+    let end = place.end;
+    let mut fields = Cursor::new(&bytes[place]);
     while !fields.is_empty() {
-        let key = fields.key()?;
+        let key = fields.key_or(Key::of(wanted, LENGTH))?;
         if key == Key::of(wanted, LENGTH) {
-            visit(fields.bytes()?)?;
+            let len = fields.bytes()?.len();
+            let behind = end - fields.0.len();
+            visit(behind - len..behind)?;
         } else if key.field() == wanted {
             return Err(BrokenWire::WireType(wanted).into());
         } else {

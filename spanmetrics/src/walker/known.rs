@@ -6,22 +6,17 @@
 
 use hashbrown::HashTable;
 
-use super::words;
+use super::signature::{self, Block};
 use crate::groups::{GroupNumber, Interned, Slot};
-
-/// What tells groups apart, before it is decoded: numbers, and bytes that may be absent.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Signature<'a> {
-    pub(super) numbers: u64,
-    pub(super) parts: &'a [Option<&'a [u8]>],
-}
 
 #[derive(Debug)]
 pub(super) struct KnownGroup {
     hash: u64,
-    numbers: u64,
-    /// Where its parts begin.
+    /// Where its signature begins, and how many blocks it has.
     at: u32,
+    blocks: u32,
+    /// Bytes of the group's encoding.
+    pub(super) encoded_len: u32,
     pub(super) interned: Interned,
     /// A text of the group was cut.
     pub(super) shortened: bool,
@@ -32,23 +27,19 @@ pub(super) struct KnownGroup {
 
 #[derive(Debug)]
 pub(super) struct KnownGroups {
-    seed: u64,
+    pub(super) seed: u64,
     by_signature: HashTable<u32>,
     groups: Vec<KnownGroup>,
-    /// The parts of all: a length, then the bytes.
-    parts: Vec<u8>,
+    /// The signatures of all.
+    blocks: Vec<Block>,
 }
-
-/// A part has to be shorter: its length takes two bytes, and one of them says that it is absent.
-pub(super) const MAX_PART_BYTES: usize = u16::MAX as usize;
-const ABSENT: u16 = u16::MAX;
 
 const UNKNOWN: Interned =
     Interned { slot: Slot(u32::MAX), number: GroupNumber(u32::MAX), overflowed: false };
 
 impl KnownGroups {
     pub(super) fn new(seed: u64) -> Self {
-        KnownGroups { seed, by_signature: HashTable::new(), groups: Vec::new(), parts: Vec::new() }
+        KnownGroups { seed, by_signature: HashTable::new(), groups: Vec::new(), blocks: Vec::new() }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -56,7 +47,7 @@ impl KnownGroups {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.parts.capacity()
+        self.blocks.capacity() * size_of::<Block>()
             + self.groups.capacity() * size_of::<KnownGroup>()
             + self.by_signature.allocation_size()
     }
@@ -66,65 +57,35 @@ impl KnownGroups {
     }
 
     #[inline(always)]
-    pub(super) fn hash(&self, signature: Signature<'_>) -> u64 {
-        let mut hash = words::fold(self.seed ^ signature.numbers, self.seed | 1);
-        for part in signature.parts {
-            // Each on its own, so that they are computed side by side.
-            hash = hash.rotate_left(23)
-                ^ part.map_or(self.seed.rotate_left(17), |part| words::mix(self.seed, part));
-        }
-        words::fold(hash, self.seed | 1)
-    }
-
-    #[inline(always)]
-    pub(super) fn find(&self, hash: u64, signature: Signature<'_>) -> Option<u32> {
+    pub(super) fn find(&self, hash: u64, signature: &[Block]) -> Option<u32> {
         let is_it = |&at: &u32| {
             let known = &self.groups[at as usize];
+            let stored = self.blocks.get(known.at as usize..).unwrap_or_default();
             known.hash == hash
-                && known.numbers == signature.numbers
-                && self.has(known.at, signature)
+                && stored
+                    .get(..known.blocks as usize)
+                    .is_some_and(|stored| signature::are_same(stored, signature))
         };
         self.by_signature.find(hash, is_it).copied()
     }
 
-    #[inline(always)]
-    fn has(&self, at: u32, signature: Signature<'_>) -> bool {
-        let mut stored = &self.parts[at as usize..];
-        for part in signature.parts {
-            let Some((length, rest)) = stored.split_first_chunk() else { return false };
-            let length = u16::from_le_bytes(*length);
-            stored = match part {
-                None if length == ABSENT => rest,
-                Some(part) if part.len() == usize::from(length) && length != ABSENT => {
-                    let Some((bytes, rest)) = rest.split_at_checked(part.len()) else {
-                        return false;
-                    };
-                    if !words::same(bytes, part) {
-                        return false;
-                    }
-                    rest
-                }
-                _ => return false,
-            };
-        }
-        true
-    }
-
     /// Adds a group that is not interned yet.
-    pub(super) fn add(&mut self, hash: u64, signature: Signature<'_>, shortened: bool) -> u32 {
-        let at = self.parts.len() as u32;
-        for part in signature.parts {
-            let length = part.map_or(ABSENT, |part| part.len() as u16);
-            self.parts.extend_from_slice(&length.to_le_bytes());
-            self.parts.extend_from_slice(part.unwrap_or_default());
-        }
-        let known = self.groups.len() as u32;
-        let numbers = signature.numbers;
+    pub(super) fn add(
+        &mut self,
+        hash: u64,
+        signature: &[Block],
+        encoded_len: usize,
+        shortened: bool,
+    ) -> u32 {
+        let (at, known) = (self.blocks.len() as u32, self.groups.len() as u32);
+        self.blocks.extend_from_slice(signature);
         let interned = UNKNOWN;
+        let encoded_len = encoded_len as u32;
         self.groups.push(KnownGroup {
             hash,
-            numbers,
             at,
+            blocks: signature.len() as u32,
+            encoded_len,
             interned,
             shortened,
             request: 0,
@@ -138,7 +99,7 @@ impl KnownGroups {
     /// Forgets all but the first `len`: those that came with a request that was refused.
     pub(super) fn truncate(&mut self, len: usize) {
         let Some(first) = self.groups.get(len) else { return };
-        self.parts.truncate(first.at as usize);
+        self.blocks.truncate(first.at as usize);
         self.by_signature.retain(|known| (*known as usize) < len);
         self.groups.truncate(len);
     }
@@ -156,27 +117,46 @@ impl KnownGroups {
 
 #[cfg(test)]
 mod tests {
+    use super::super::signature::Signature;
     use super::*;
 
-    fn find(known: &KnownGroups, numbers: u64, parts: &[Option<&[u8]>]) -> Option<u32> {
-        let signature = Signature { numbers, parts };
-        known.find(known.hash(signature), signature)
+    fn signature(number: u64, parts: &[Option<&[u8]>]) -> Vec<Block> {
+        let mut signature = Signature::new();
+        signature.begin(number, parts.len());
+        for part in parts {
+            match part {
+                Some(part) => assert!(signature.push(&[part, &[7; 64][..]].concat(), part.len())),
+                None => signature.push_absent(),
+            }
+        }
+        signature.end().to_vec()
     }
 
-    fn add(known: &mut KnownGroups, numbers: u64, parts: &[Option<&[u8]>]) -> u32 {
-        let signature = Signature { numbers, parts };
-        known.add(known.hash(signature), signature, false)
+    fn find(known: &KnownGroups, number: u64, parts: &[Option<&[u8]>]) -> Option<u32> {
+        let signature = signature(number, parts);
+        known.find(signature::hash(&signature, known.seed), &signature)
+    }
+
+    fn add(known: &mut KnownGroups, number: u64, parts: &[Option<&[u8]>]) -> u32 {
+        let signature = signature(number, parts);
+        known.add(signature::hash(&signature, known.seed), &signature, 0, false)
     }
 
     #[test]
-    fn parts_are_told_apart_by_place_and_absence() {
+    fn parts_are_told_apart_by_place_length_and_absence() {
         let mut known = KnownGroups::new(5);
-        let signatures: [&[Option<&[u8]>]; 5] = [
+        let long = [b'x'; 100];
+        let signatures: [&[Option<&[u8]>]; 10] = [
             &[Some(b"a"), Some(b"b")],
             &[Some(b"b"), Some(b"a")],
             &[Some(b"ab"), Some(b"")],
             &[Some(b"ab"), None],
             &[None, Some(b"ab")],
+            &[Some(b"ab\0"), None],
+            &[Some(b"ab\0\0\0\0\0\0\0"), None],
+            &[Some(&long), None],
+            &[Some(&long[1..]), None],
+            &[Some(&long[2..]), Some(&long)],
         ];
         for (at, parts) in signatures.into_iter().enumerate() {
             assert_eq!(find(&known, 1, parts), None);

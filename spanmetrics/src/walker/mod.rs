@@ -26,10 +26,10 @@ mod json;
 mod known;
 mod odd;
 mod resources;
+mod signature;
 mod span;
 mod walk;
 mod wanted;
-mod words;
 
 use crate::config::Config;
 use crate::groups::{Generation, Groups};
@@ -71,6 +71,8 @@ enum Broken {
     LargeAttribute { key: String, limit_bytes: usize },
     #[error("too many cells")]
     TooMany,
+    #[error("too many bytes of groups")]
+    TooManyBytes,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -89,6 +91,8 @@ pub struct Walked {
 
 /// Groups and windows that one request may come to.
 const MAX_CELLS: usize = 128 << 10;
+/// What the groups of these cells may come to, each with all its texts.
+const MAX_GROUP_BYTES: usize = 32 << 20;
 /// What a walker remembers between requests; beyond that it starts afresh.
 const MAX_REMEMBERED_BYTES: usize = 16 << 20;
 const SERVICE_NAME: &str = "service.name";
@@ -166,6 +170,9 @@ impl Walker {
 fn told(broken: Broken) -> WalkError {
     match broken {
         Broken::TooMany => WalkError::TooMany { what: "groups and windows", limit: MAX_CELLS },
+        Broken::TooManyBytes => {
+            WalkError::TooMany { what: "bytes of groups", limit: MAX_GROUP_BYTES }
+        }
         broken => WalkError::BadSpans(broken.to_string()),
     }
 }

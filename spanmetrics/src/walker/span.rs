@@ -1,15 +1,34 @@
 //! A span's bytes, read in one pass: the common shape.
 //!
 //! What is not of that shape, broken bytes included, is `None` and takes the slow road in `odd`, where the same
-//! bytes mean the same and what is wrong is told. So there is one way out of here, and few branches.
+//! bytes mean the same and what is wrong is told. So there is one way out of here, and few branches. A span
+//! is read from a slice that goes on behind it: what is short is looked at through a window of fixed size,
+//! and whether anything went beyond the span's end is asked once, there.
 
-use super::wanted::Wanted;
+use super::wanted::{KEY_AT, Wanted};
 use crate::wire::{Cursor, FIXED64, Key, LENGTH, VARINT};
+
+/// So many bytes must follow the span.
+pub(super) const WINDOW_BYTES: usize = 160;
+
+/// Bytes in a slice that goes on behind them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Part<'a> {
+    pub(super) from: &'a [u8],
+    pub(super) len: usize,
+}
+
+impl<'a> Part<'a> {
+    /// Without what stands behind.
+    pub(super) fn bytes(self) -> &'a [u8] {
+        &self.from[..self.len]
+    }
+}
 
 /// What of a span is read, as it came.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct RawSpan<'a> {
-    pub(super) name: &'a [u8],
+    pub(super) name: Part<'a>,
     pub(super) kind: i32,
     pub(super) start_ns: u64,
     pub(super) end_ns: u64,
@@ -40,55 +59,152 @@ const FLAGS_SECOND: u8 = 0x01;
 const KEY_VALUE_KEY: u8 = tag(1, LENGTH);
 const KEY_VALUE_VALUE: u8 = tag(2, LENGTH);
 
-/// Reads a span and, into `values`, the wanted attributes' values as they are encoded.
+/// Trace id, span id: 16 bytes and 8, as all SDKs write them first.
+const IDS_BYTES: usize = 28;
+const PARENT_BYTES: usize = 10;
+
+/// Reads the span that ends `behind` bytes before the slice does and, into `values`, the wanted attributes'
+/// values as they are encoded.
 #[inline(always)]
 pub(super) fn read<'a>(
     span: &'a [u8],
+    behind: usize,
     wanted: &Wanted,
-    values: &mut [Option<&'a [u8]>],
+    values: &mut [Option<Part<'a>>],
 ) -> Option<RawSpan<'a>> {
     let mut raw = RawSpan::default();
-    let mut left = span;
-    while let [tag, rest @ ..] = left {
-        left = match *tag {
-            ATTRIBUTE => attribute(left, wanted, values)?,
-            TRACE_ID | SPAN_ID | TRACE_STATE | PARENT_SPAN_ID | EVENT | LINK => split(rest)?.1,
-            NAME => {
-                let rest;
-                (raw.name, rest) = split(left.get(1..)?)?;
-                rest
-            }
-            START => {
-                let (time, rest) = rest.split_first_chunk()?;
-                raw.start_ns = u64::from_le_bytes(*time);
-                rest
-            }
-            END => {
-                let (time, rest) = rest.split_first_chunk()?;
-                raw.end_ns = u64::from_le_bytes(*time);
-                rest
-            }
-            KIND => match rest {
-                [kind, rest @ ..] if *kind < 0x80 => {
-                    raw.kind = i32::from(*kind);
-                    rest
-                }
-                _ => return None,
-            },
-            STATUS => {
-                let (status, rest) = split(rest)?;
-                // In several pieces the last code stands, as it does in one.
-                raw.status = status_code(status, raw.status)?;
-                rest
-            }
-            FLAGS => match rest {
-                [FLAGS_SECOND, _, _, _, _, rest @ ..] => rest,
-                _ => other(left)?,
-            },
-            _ => other(left)?,
-        };
+    let mut left = ids(span)?;
+    while left.len() > behind {
+        let window = left.first_chunk::<WINDOW_BYTES>()?;
+        let head = u32::from_le_bytes(*window.first_chunk()?);
+        if head & SHORT_ATTRIBUTE != ATTRIBUTE_HEAD {
+            left = field(left, &mut raw, wanted, values)?;
+            continue;
+        }
+        let (length, key_length) = ((head >> 8) as usize & 0x7f, (head >> 24) as usize & 0x7f);
+        // Tag and length of the value, which has to end where the attribute does.
+        let value = KEY_AT + key_length;
+        let value_head = usize::from(u16::from_le_bytes(*window[value..].first_chunk()?));
+        let value_length = length.wrapping_sub(value);
+        if value_head != usize::from(KEY_VALUE_VALUE) | value_length << 8 {
+            return None;
+        }
+        if wanted.may_have(window, key_length) {
+            let value = Part { from: &left[value + 2..], len: value_length };
+            want(window, key_length, value, wanted, values);
+        }
+        left = &left[2 + length..];
     }
-    Some(raw)
+    (left.len() == behind).then_some(raw)
+}
+
+/// Apart from the loop over attributes, which has registers enough without it.
+#[inline(never)]
+fn want<'a>(
+    window: &[u8; WINDOW_BYTES],
+    key_length: usize,
+    value: Part<'a>,
+    wanted: &Wanted,
+    values: &mut [Option<Part<'a>>],
+) {
+    if let Some(at) = wanted.find_in(window, key_length) {
+        values[at].get_or_insert(value);
+    }
+}
+
+/// Passes over what most spans begin with.
+#[inline(always)]
+fn ids(span: &[u8]) -> Option<&[u8]> {
+    let window = span.first_chunk::<WINDOW_BYTES>()?;
+    if window[..2] != [TRACE_ID, 16] || window[18..20] != [SPAN_ID, 8] {
+        return Some(span);
+    }
+    let has_parent = window[IDS_BYTES..][..2] == [PARENT_SPAN_ID, 8];
+    Some(&span[if has_parent { IDS_BYTES + PARENT_BYTES } else { IDS_BYTES }..])
+}
+
+/// A field that is not a short attribute; answers what is behind it.
+#[inline(always)]
+fn field<'a>(
+    field: &'a [u8],
+    raw: &mut RawSpan<'a>,
+    wanted: &Wanted,
+    values: &mut [Option<Part<'a>>],
+) -> Option<&'a [u8]> {
+    let (tag, rest) = field.split_first()?;
+    match *tag {
+        NAME => {
+            let rest;
+            (raw.name, rest) = split(field.get(1..)?)?;
+            Some(times(rest, raw))
+        }
+        ATTRIBUTE => long_attribute(field, wanted, values),
+        TRACE_ID | SPAN_ID | TRACE_STATE | PARENT_SPAN_ID | EVENT | LINK => Some(split(rest)?.1),
+        START => {
+            let (time, rest) = rest.split_first_chunk()?;
+            raw.start_ns = u64::from_le_bytes(*time);
+            Some(rest)
+        }
+        END => {
+            let (time, rest) = rest.split_first_chunk()?;
+            raw.end_ns = u64::from_le_bytes(*time);
+            Some(rest)
+        }
+        KIND => match rest {
+            [kind, rest @ ..] if *kind < 0x80 => {
+                raw.kind = i32::from(*kind);
+                Some(rest)
+            }
+            _ => None,
+        },
+        STATUS => {
+            let (status, rest) = split(rest)?;
+            // In several pieces the last code stands, as it does in one.
+            raw.status = status_code(status.bytes(), raw.status)?;
+            Some(rest)
+        }
+        FLAGS => match rest {
+            [FLAGS_SECOND, _, _, _, _, rest @ ..] => Some(rest),
+            _ => other(field),
+        },
+        _ => other(field),
+    }
+}
+
+/// Kind and times behind the name, if they are there.
+#[inline(always)]
+fn times<'a>(left: &'a [u8], raw: &mut RawSpan<'a>) -> &'a [u8] {
+    match left {
+        [
+            KIND,
+            kind,
+            START,
+            s0,
+            s1,
+            s2,
+            s3,
+            s4,
+            s5,
+            s6,
+            s7,
+            END,
+            e0,
+            e1,
+            e2,
+            e3,
+            e4,
+            e5,
+            e6,
+            e7,
+            rest @ ..,
+        ] if *kind < 0x80 => {
+            raw.kind = i32::from(*kind);
+            raw.start_ns = u64::from_le_bytes([*s0, *s1, *s2, *s3, *s4, *s5, *s6, *s7]);
+            raw.end_ns = u64::from_le_bytes([*e0, *e1, *e2, *e3, *e4, *e5, *e6, *e7]);
+            rest
+        }
+        _ => left,
+    }
 }
 
 /// A field of another number, or one whose tag is written in another way.
@@ -105,73 +221,47 @@ fn other(field: &[u8]) -> Option<&[u8]> {
 
 /// The bytes that a length before them covers, and what is behind.
 #[inline(always)]
-fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    match bytes {
-        [length, rest @ ..] if *length < 0x80 => rest.split_at_checked(usize::from(*length)),
+fn split(bytes: &[u8]) -> Option<(Part<'_>, &[u8])> {
+    let (len, from) = match bytes {
+        [length, rest @ ..] if *length < 0x80 => (usize::from(*length), rest),
         [low, high, rest @ ..] if *high < 0x80 => {
-            rest.split_at_checked(usize::from(*low & 0x7f) | usize::from(*high) << 7)
+            (usize::from(*low & 0x7f) | usize::from(*high) << 7, rest)
         }
-        _ => long_split(bytes),
-    }
+        _ => return long_split(bytes),
+    };
+    Some((Part { from, len }, from.get(len..)?))
 }
 
 #[cold]
-fn long_split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+fn long_split(bytes: &[u8]) -> Option<(Part<'_>, &[u8])> {
     let mut fields = Cursor::new(bytes);
-    let split = fields.bytes().ok()?;
-    Some((split, fields.rest()))
+    let len = usize::try_from(fields.varint().ok()?).ok()?;
+    let from = fields.rest();
+    Some((Part { from, len }, from.get(len..)?))
 }
 
-/// An attribute and what is behind it. Nearly all are short: tag, length, tag of the key and its length are
-/// then one word.
-#[inline(always)]
-fn attribute<'a>(
-    field: &'a [u8],
-    wanted: &Wanted,
-    values: &mut [Option<&'a [u8]>],
-) -> Option<&'a [u8]> {
-    const SHORT: u32 = 0x80ff_80ff;
-    const HEAD: u32 = (ATTRIBUTE as u32) | (KEY_VALUE_KEY as u32) << 16;
-    let head = u32::from_le_bytes(*field.first_chunk()?);
-    if head & SHORT != HEAD {
-        return long_attribute(field, wanted, values);
-    }
-    let (length, key_length) = ((head >> 8) as usize & 0x7f, (head >> 24) as usize);
-    let (attribute, rest) = field.split_at_checked(2 + length)?;
-    let (key, value) = attribute.get(4..)?.split_at_checked(key_length)?;
-    let [KEY_VALUE_VALUE, value_length, value @ ..] = value else { return None };
-    if usize::from(*value_length) != value.len() {
-        return None;
-    }
-    if wanted.may_have(key_length) {
-        want(key, value, wanted, values);
-    }
-    Some(rest)
-}
+/// Nearly all attributes are short: tag, length, tag of the key and its length are then one word.
+const SHORT_ATTRIBUTE: u32 = 0x80ff_80ff;
+const ATTRIBUTE_HEAD: u32 = (ATTRIBUTE as u32) | (KEY_VALUE_KEY as u32) << 16;
 
 #[inline(never)]
 fn long_attribute<'a>(
     field: &'a [u8],
     wanted: &Wanted,
-    values: &mut [Option<&'a [u8]>],
+    values: &mut [Option<Part<'a>>],
 ) -> Option<&'a [u8]> {
     let (attribute, rest) = split(field.get(1..)?)?;
-    let [KEY_VALUE_KEY, attribute @ ..] = attribute else { return None };
-    let (key, attribute) = split(attribute)?;
-    let [KEY_VALUE_VALUE, attribute @ ..] = attribute else { return None };
-    let (value, behind) = split(attribute)?;
-    if !behind.is_empty() {
+    let [KEY_VALUE_KEY, key @ ..] = attribute.from else { return None };
+    let (key, behind_key) = split(key)?;
+    let [KEY_VALUE_VALUE, value @ ..] = behind_key else { return None };
+    let (value, behind) = split(value)?;
+    if behind.len() != rest.len() {
         return None;
     }
-    want(key, value, wanted, values);
-    Some(rest)
-}
-
-#[inline(always)]
-fn want<'a>(key: &[u8], value: &'a [u8], wanted: &Wanted, values: &mut [Option<&'a [u8]>]) {
-    if let Some(at) = wanted.find(key) {
+    if let Some(at) = wanted.find(key.bytes()) {
         values[at].get_or_insert(value);
     }
+    Some(rest)
 }
 
 /// Whether it is an `AnyValue` of one text, flag, integer or double. Asked of values that are met for the first
@@ -179,7 +269,7 @@ fn want<'a>(key: &[u8], value: &'a [u8], wanted: &Wanted, values: &mut [Option<&
 pub(super) fn is_scalar(value: &[u8]) -> bool {
     let [tag, rest @ ..] = value else { return false };
     match *tag {
-        0x0a => split(rest).is_some_and(|(_, rest)| rest.is_empty()),
+        0x0a => split(rest).is_some_and(|(_, behind)| behind.is_empty()),
         0x10 | 0x18 => match rest {
             [.., last] if rest.len() <= 10 => {
                 *last < 0x80 && rest[..rest.len() - 1].iter().all(|byte| *byte >= 0x80)

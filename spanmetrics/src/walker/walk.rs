@@ -7,11 +7,11 @@ use prost::Message;
 
 use super::admission::{Admission, Admitted};
 use super::cut::Cut;
-use super::known::{MAX_PART_BYTES, Signature};
 use super::resources::Resource;
-use super::span::{self, RawSpan};
+use super::signature::{self, READ_BEHIND, Signature};
+use super::span::{self, Part, RawSpan, WINDOW_BYTES};
 use super::wanted::Wanted;
-use super::{Broken, MAX_CELLS, Memory, Walked, odd};
+use super::{Broken, MAX_CELLS, MAX_GROUP_BYTES, Memory, Walked, odd};
 use crate::codec::Writer;
 use crate::config::Config;
 use crate::group::{Group, GroupId, SpanKind, StatusCode};
@@ -21,10 +21,14 @@ use crate::partial::Partial;
 use crate::tenant::Tenant;
 use crate::text::text;
 use crate::window::WindowEnd;
-use crate::wire::each_message;
+use crate::wire::{each_message, each_place};
 
-/// Among a signature's numbers: its one part is a group's encoding.
+/// Among a signature's numbers: its parts are a group's encoding.
 const DECODED: u64 = 1 << 63;
+/// What of an encoding makes one part; one that has more of them is longer by more than their lengths take.
+const ENCODED_PART_BYTES: usize = 32 << 10;
+/// A longer span at the end of a request takes the slow road: it would have to be copied.
+const MAX_COPIED_BYTES: usize = 64 << 10;
 
 const REQUEST_RESOURCE_SPANS: u32 = 1;
 const RESOURCE_SPANS_RESOURCE: u32 = 1;
@@ -49,6 +53,10 @@ pub(super) struct Walk<'a> {
     known_of: Vec<u32>,
     /// Known groups that wait to be interned.
     fresh: Vec<Fresh>,
+    /// Of the groups of all cells.
+    group_bytes: usize,
+    /// Of the span under way.
+    signature: Signature,
     walked: Walked,
 }
 
@@ -99,6 +107,8 @@ impl<'a> Walk<'a> {
             cells: HashMap::new(),
             known_of: Vec::new(),
             fresh: Vec::new(),
+            group_bytes: 0,
+            signature: Signature::new(),
             walked: Walked {
                 partial,
                 accepted: 0,
@@ -113,15 +123,29 @@ impl<'a> Walk<'a> {
 
 impl Walk<'_> {
     pub(super) fn protobuf(&mut self, bytes: &[u8]) -> Result<(), Broken> {
-        let mut parts = vec![None; 1 + self.wanted.len()];
-        each_message(bytes, REQUEST_RESOURCE_SPANS, |resource_spans| {
-            let resource = self.resource(resource_spans)?;
-            each_message(resource_spans, RESOURCE_SPANS_SCOPE_SPANS, |scope_spans| {
-                each_message(scope_spans, SCOPE_SPANS_SPANS, |span| {
-                    self.span(span, resource, &mut parts)
+        let mut values = vec![None; self.wanted.len()];
+        each_place(bytes, 0..bytes.len(), REQUEST_RESOURCE_SPANS, |place| {
+            let resource = self.resource(&bytes[place.clone()])?;
+            each_place(bytes, place, RESOURCE_SPANS_SCOPE_SPANS, |place| {
+                each_place(bytes, place, SCOPE_SPANS_SPANS, |place| {
+                    if bytes.len() - place.end < WINDOW_BYTES {
+                        return self.last_span(&bytes[place], resource);
+                    }
+                    self.span(&bytes[place.start..], bytes.len() - place.end, resource, &mut values)
                 })
             })
         })
+    }
+
+    /// A span without the bytes behind it that reading looks at.
+    #[cold]
+    #[inline(never)]
+    fn last_span(&mut self, span: &[u8], resource: u32) -> Result<(), Broken> {
+        if span.len() > MAX_COPIED_BYTES {
+            return self.odd_span(span, resource);
+        }
+        let copied = [span, &[0; WINDOW_BYTES]].concat();
+        self.span(&copied, WINDOW_BYTES, resource, &mut vec![None; self.wanted.len()])
     }
 
     /// The resource of some spans, wherever it stands among them.
@@ -150,35 +174,56 @@ impl Walk<'_> {
         Ok(self.memory.resources.add(self.tenant_at, bytes, resource))
     }
 
+    /// The span that ends `behind` bytes before the slice does.
     #[inline(always)]
     fn span<'s>(
         &mut self,
-        bytes: &'s [u8],
+        from: &'s [u8],
+        behind: usize,
         resource: u32,
-        parts: &mut [Option<&'s [u8]>],
+        values: &mut [Option<Part<'s>>],
     ) -> Result<(), Broken> {
-        parts.fill(None);
-        let Some(raw) = span::read(bytes, self.wanted, &mut parts[1..]) else {
-            return self.odd_span(bytes, resource);
+        values.fill(None);
+        let Some(raw) = span::read(from, behind, self.wanted, values) else {
+            return self.odd_span(&from[..from.len() - behind], resource);
+        };
+        if !self.sign(&raw, resource, values) {
+            return self.odd_span(&from[..from.len() - behind], resource);
+        }
+        let signature = self.signature.end();
+        let hash = signature::hash(signature, self.memory.known.seed);
+        let known = match self.memory.known.find(hash, signature) {
+            Some(known) => known,
+            None if values.iter().flatten().all(|value| span::is_scalar(value.bytes())) => {
+                if !self.admit(raw.end_ns) {
+                    return Ok(());
+                }
+                let known = self.common_group(hash, resource, &raw, values)?;
+                return self.count(known, raw.start_ns, raw.end_ns);
+            }
+            None => return self.odd_span(&from[..from.len() - behind], resource),
         };
         if !self.admit(raw.end_ns) {
             return Ok(());
         }
-        parts[0] = Some(raw.name);
+        self.count(known, raw.start_ns, raw.end_ns)
+    }
+
+    /// False: what tells the group is not to be remembered as it is.
+    #[inline(always)]
+    fn sign(&mut self, raw: &RawSpan<'_>, resource: u32, values: &[Option<Part<'_>>]) -> bool {
         let kind = SpanKind::from_number(raw.kind).unwrap_or_default();
         let status = StatusCode::from_number(raw.status).unwrap_or_default();
-        let numbers = u64::from(resource) << 16 | (kind as u64) << 8 | status as u64;
-        let signature = Signature { numbers, parts };
-        let hash = self.memory.known.hash(signature);
-        let known = match self.memory.known.find(hash, signature) {
-            Some(known) => known,
-            None if is_common(parts) => self.common_group(hash, signature, resource, raw)?,
-            None => {
-                self.walked.accepted -= 1;
-                return self.odd_span(bytes, resource);
+        let number = u64::from(resource) << 16 | (kind as u64) << 8 | status as u64;
+        self.signature.begin(number, 1 + values.len());
+        let mut is_signed = self.signature.push(raw.name.from, raw.name.len);
+        for value in values {
+            match value {
+                Some(value) => is_signed &= self.signature.push(value.from, value.len),
+                None => self.signature.push_absent(),
             }
-        };
-        self.count(known, raw.start_ns, raw.end_ns)
+        }
+        is_signed
     }
 
     #[cold]
@@ -186,22 +231,26 @@ impl Walk<'_> {
     fn common_group(
         &mut self,
         hash: u64,
-        signature: Signature<'_>,
         resource: u32,
-        raw: RawSpan<'_>,
+        raw: &RawSpan<'_>,
+        values: &[Option<Part<'_>>],
     ) -> Result<u32, Broken> {
-        let mut values = Vec::with_capacity(signature.parts.len());
-        for value in &signature.parts[1..] {
-            values.push(value.map(AnyValue::decode).transpose()?);
-        }
+        let decode =
+            |value: &Option<Part<'_>>| value.map(|v| AnyValue::decode(v.bytes())).transpose();
+        let values = values.iter().map(decode).collect::<Result<Vec<_>, _>>()?;
         let resource = self.memory.resources.get(resource);
         let (group, shortened) =
-            group(self.config, resource, raw.name, raw.kind, raw.status, &values)?;
-        let known = self.memory.known.add(hash, signature, shortened);
+            group(self.config, resource, raw.name.bytes(), raw.kind, raw.status, &values)?;
         let mut w = Writer::new();
         group.encode(&mut w);
-        self.fresh.push(Fresh { known, id: group.id(self.tenant), encoded: w.into_bytes() });
-        Ok(known)
+        Ok(self.add(hash, group.id(self.tenant), w.into_bytes(), shortened))
+    }
+
+    /// A group that was not met before, by the signature under way.
+    fn add(&mut self, hash: u64, id: GroupId, encoded: Vec<u8>, shortened: bool) -> u32 {
+        let known = self.memory.known.add(hash, self.signature.end(), encoded.len(), shortened);
+        self.fresh.push(Fresh { known, id, encoded });
+        known
     }
 
     #[cold]
@@ -233,19 +282,19 @@ impl Walk<'_> {
         let mut w = Writer::new();
         group.encode(&mut w);
         let encoded = w.into_bytes();
-        let parts = [Some(&encoded[..])];
         // A text that was cut counts as such for its own span only.
         let numbers = DECODED | u64::from(shortened) << 32 | u64::from(self.tenant_at);
-        let signature = Signature { numbers, parts: &parts };
-        let hash = self.memory.known.hash(signature);
+        let parts = encoded.chunks(ENCODED_PART_BYTES);
+        self.signature.begin(numbers, parts.len());
+        for part in parts {
+            let is_signed = self.signature.push(&[part, &[0; READ_BEHIND]].concat(), part.len());
+            debug_assert!(is_signed, "short, and all that is read behind it is there");
+        }
+        let signature = self.signature.end();
+        let hash = signature::hash(signature, self.memory.known.seed);
         let known = match self.memory.known.find(hash, signature) {
             Some(known) => known,
-            None => {
-                let known = self.memory.known.add(hash, signature, shortened);
-                let id = group.id(self.tenant);
-                self.fresh.push(Fresh { known, id, encoded });
-                known
-            }
+            None => self.add(hash, group.id(self.tenant), encoded, shortened),
         };
         self.count(known, span.start_ns, span.end_ns)
     }
@@ -306,6 +355,11 @@ impl Walk<'_> {
         if partial.cells.len() == MAX_CELLS {
             return Err(Broken::TooMany);
         }
+        // A resource's texts stand in each of its groups, so few bytes can come to many.
+        self.group_bytes += group.encoded_len as usize;
+        if self.group_bytes > MAX_GROUP_BYTES {
+            return Err(Broken::TooManyBytes);
+        }
         group.request = self.memory.request;
         let unknown = (Slot(u32::MAX), GroupNumber(u32::MAX));
         group.cell = partial.add_cell(unknown.0, unknown.1, window, bucket, sum_us);
@@ -355,12 +409,6 @@ impl Walk<'_> {
         partial.generation = Some(memory.generation.clone());
         walked
     }
-}
-
-/// Whether a span's name and values can be remembered as they are.
-fn is_common(parts: &[Option<&[u8]>]) -> bool {
-    let is_short = parts.iter().flatten().all(|part| part.len() < MAX_PART_BYTES);
-    is_short && parts[1..].iter().flatten().all(|value| span::is_scalar(value))
 }
 
 /// The group, and whether a text in it was cut.

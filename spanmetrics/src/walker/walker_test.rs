@@ -176,6 +176,14 @@ fn a_request_that_would_outgrow_memory_is_refused_whole() {
     let config = Config::default();
     let refused = fold(&config, &bytes, Encoding::Protobuf).expect_err("too many");
     assert!(matches!(refused, WalkError::TooMany { .. }), "{refused}");
+    let long = |n: usize| attribute(&format!("d{n}"), Value::StringValue("x".repeat(1024)));
+    let mut wide = request((0..2_000).map(|n| span(&n.to_string(), NOW, NOW)).collect());
+    let resource = wide.resource_spans[0].resource.get_or_insert_default();
+    resource.attributes.extend((0..20).map(long));
+    let config =
+        Config { dimensions: (0..20).map(|n| format!("d{n}")).collect(), ..Config::default() };
+    let refused = fold(&config, &wide.encode_to_vec(), Encoding::Protobuf).expect_err("too many");
+    assert!(refused.to_string().contains("bytes of groups"), "{refused}");
     let spans = "{},".repeat(400_001);
     let json = format!(r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{spans}{{}}]}}]}}]}}"#);
     let refused = fold(&config, json.as_bytes(), Encoding::Json).expect_err("too many");
