@@ -58,6 +58,7 @@ class Round:
     p99: float
     loader_cpu: float
     retries: int
+    syncs: dict  # of its journal, by upper bound in seconds; a side without one has none
 
 
 @dataclass
@@ -117,6 +118,7 @@ def loaded(scenario, side, sides, result, plan, seconds, measured):
         pids = [s.pid for s in sides]
         before = machine.usage(*pids)
         loader_before = machine.cpu_seconds(loader.pid)
+        syncs_before = side.syncs()
         loader.stdin.write(b"\n")
         loader.stdin.flush()
         line = loader.stdout.readline()
@@ -129,6 +131,7 @@ def loaded(scenario, side, sides, result, plan, seconds, measured):
         loader.stdin.close()
         loader.stdout.close()
     at_load_end = machine.usage(*pids)
+    syncs = {bound: count - syncs_before[bound] for bound, count in side.syncs().items()}
     report = json.loads(line)
     if loader.returncode:
         report.pop("tally")
@@ -150,7 +153,20 @@ def loaded(scenario, side, sides, result, plan, seconds, measured):
         p99=report["ack_ms"]["p99"],
         loader_cpu=loader_cpu,
         retries=report["retries"],
+        syncs=syncs,
     ))
+
+
+def quantile_ms(buckets, q):
+    """Of cumulative counts by upper bound in seconds; linear within a bucket."""
+    bounds = sorted(buckets)
+    wanted = q * buckets[bounds[-1]]
+    below, previous = 0, 0.0
+    for bound in bounds:
+        if buckets[bound] >= wanted and buckets[bound] > below:
+            return 1000 * (previous + (bound - previous) * (wanted - below) / (buckets[bound] - below))
+        below, previous = buckets[bound], bound
+    return float("nan")
 
 
 def idle(sides, results, seconds):

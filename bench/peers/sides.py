@@ -54,6 +54,12 @@ class Tributary:
         counts.sum_ms = lib.total(ask(f"sum({lib.LATENCY.replace('_bucket', '_sum')})"))
         return counts
 
+    def syncs(self):
+        """The journal's appends with their syncs so far, by upper bound in seconds, each with all below it."""
+        page = lib.http_request(self.server.port(lib.SELF_METRICS), "GET", "/metrics").body.decode()
+        found = re.findall(r'^tributary_edge_journal_seconds_bucket\{.*le="([^"]+)".*\} (\d+)', page, re.MULTILINE)
+        return {float(bound): int(count) for bound, count in found}
+
     def stop(self):
         if self.server.process and self.server.process.poll() is None:
             self.server.stop()
@@ -106,6 +112,9 @@ class Collector:
 
     def counts(self):
         return expected.of_exposition(self._page().body.decode().splitlines())
+
+    def syncs(self):
+        return {}
 
     def stop(self):
         if self.process and self.process.poll() is None:

@@ -1,4 +1,5 @@
 """Results as Markdown."""
+import rounds
 
 
 def table(scenario, results):
@@ -37,6 +38,10 @@ def of_load(scenario, results):
         "",
         "|",
     ])
+    if ours.rounds and all(r.syncs for r in ours.rounds):
+        p50, p99 = (ours.median(lambda o, q=q: rounds.quantile_ms(o.syncs, q)) for q in (0.5, 0.99))
+        yield f"\n{ours.side}'s journal, a batch appended and synced: p50 {p50:.1f} ms, p99 {p99:.1f} ms; " \
+              f"an ack takes {ours.median(lambda o: o.p50) / p50:.1f} and {ours.median(lambda o: o.p99) / p99:.1f} times that."
     yield f"\nThe loader: {ours.median(lambda o: o.loader_cpu / o.spans * 1e6):.2f} CPU-s per million to {ours.side}, " \
           f"{theirs.median(lambda o: o.loader_cpu / o.spans * 1e6):.2f} to {theirs.side}.\n"
 

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use crate::metric::{Metric, MetricValue};
 
-/// Upper bounds in seconds of what a disk takes its time over.
+/// Upper bounds in seconds of what a disk takes its time over: close where a sync ends on most.
 const LATENCY_SECONDS: &[f64] = &[
-    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
+    0.0001, 0.00025, 0.0005, 0.00075, 0.001, 0.0015, 0.002, 0.0025, 0.003, 0.0035, 0.004, 0.005,
+    0.006, 0.0075, 0.01, 0.0125, 0.015, 0.02, 0.025, 0.035, 0.05, 0.075, 0.1, 0.25, 0.5, 1.0, 2.5,
+    5.0,
 ];
 
 /// Counts what is at or below each of its bounds. A reader may see an observation in one bucket
