@@ -18,7 +18,7 @@ WITH_ENV := . .ci/env
 SIM := CARGO_TARGET_DIR="$$SIM_TARGET_DIR" RUSTFLAGS="$$SIM_RUSTFLAGS" cargo
 FUZZ := CARGO_TARGET_DIR="$$FUZZ_TARGET_DIR" RUSTFLAGS="$$FUZZ_RUSTFLAGS" CC="$$FUZZ_CC" CFLAGS="$$FUZZ_CFLAGS" cargo
 
-.PHONY: help dev build test conformance e2e crash chaos chaos-plants sim fuzz bench bench-peers fmt lint
+.PHONY: help dev build test conformance e2e crash clients chaos chaos-plants sim fuzz bench bench-peers fmt lint
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' Makefile | while IFS=$$'\t' read -r name text; do \
@@ -43,6 +43,10 @@ e2e: build ## the real binary, end to end: ARGS="answers demo" picks themes, ARG
 
 crash: build ## kill -9 under load and count: ROUNDS=30, ARGS="--seed N"
 	@$(WITH_ENV); .ci/setup crash; e2e/crash --rounds $(ROUNDS) $(ARGS)
+
+# A binary that TRIBUTARY_BIN names is taken as it is. ROUNDS is 8 here unless it is given.
+clients: $(if $(TRIBUTARY_BIN),,build) ## SDKs and Collectors while the edge is killed, its disk full; root: ROUNDS=8 ARGS="short long full"
+	@$(WITH_ENV); .ci/setup clients; clients/run --rounds $(if $(filter file,$(origin ROUNDS)),8,$(ROUNDS)) $(ARGS)
 
 # A binary that TRIBUTARY_BIN names is taken as it is.
 CHAOS := TRIBUTARY_BIN="$${TRIBUTARY_BIN:-$$CARGO_TARGET_DIR/release/tributary}" "$$CARGO_TARGET_DIR/release/tributary-chaos"

@@ -126,11 +126,10 @@ class Collector:
                 self.process.wait()
 
 
-def collector_binary():
-    """Built once, by the recipe beside this file, and kept in the cache folder."""
+def collector_binary(recipe=os.path.join(HERE, "otelcol-builder.yaml")):
+    """Built once, by a recipe, and kept in the cache folder."""
     if os.environ.get("OTELCOL_BIN"):
         return os.environ["OTELCOL_BIN"]
-    recipe = os.path.join(HERE, "otelcol-builder.yaml")
     with open(recipe, "rb") as text:
         key = hashlib.sha256(text.read()).hexdigest()[:12]
     tools = os.path.join(os.environ["TRIBUTARY_CACHE"], "tools")
