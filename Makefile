@@ -45,7 +45,7 @@ crash: build ## kill -9 under load and count: ROUNDS=30, ARGS="--seed N"
 	@$(WITH_ENV); .ci/setup crash; e2e/crash --rounds $(ROUNDS) $(ARGS)
 
 # A binary that TRIBUTARY_BIN names is taken as it is. ROUNDS is 8 here unless it is given.
-clients: $(if $(TRIBUTARY_BIN),,build) ## SDKs and Collectors while the edge is killed, its disk full; root: ROUNDS=8 ARGS="short long full"
+clients: $(if $(TRIBUTARY_BIN),,build) ## SDKs and Collectors while the edge is killed, its disk full; root: ROUNDS=8 ARGS="short long lost full"
 	@$(WITH_ENV); .ci/setup clients; clients/run --rounds $(if $(filter file,$(origin ROUNDS)),8,$(ROUNDS)) $(ARGS)
 
 # A binary that TRIBUTARY_BIN names is taken as it is.

@@ -1,4 +1,5 @@
 """What is done to the edge while the clients send, and what is asked of it afterwards."""
+import contextlib
 import os
 import signal
 import time
@@ -8,10 +9,10 @@ import judge
 import lib  # of the end-to-end walk
 import otlp
 from disk import SmallDisk
+from wire import Wire
 
 BACK_SECONDS = 5  # from the kill until every port answers again
 EASE_SECONDS = 120  # until all clients are through with what an outage kept back
-FULL_SECONDS = 60
 DUPLICATES, REFUSED = "^tributary_edge_requests_duplicate_total", "^tributary_edge_requests_refused_total"
 
 
@@ -35,36 +36,95 @@ class Outcome:
 
 
 def killed(name, server, clients, directory, rounds, away_seconds, draw):
-    """Kills the edge again and again; every third time it is asked to end instead, which is not counted as a kill."""
+    """Every third time the edge is asked to end instead, which is not counted as a kill."""
     outcome = Outcome(name)
 
     def work():
         while outcome.kills < rounds:
-            kill_and_restart(server, clients, away_seconds, draw, outcome)
+            number = outcome.kills + outcome.stops
+            at_a_moment(server, clients, draw, outcome)
+            while_under_way(clients[number % len(clients)], draw)
+            gently = number % 3 == 2
+            restart(server, draw.uniform(*away_seconds), outcome, signal.SIGTERM if gently else signal.SIGKILL)
         all_at_ease(clients)
 
     with server:
         server.start()
-        with_load(clients, server, directory, work)
+        with_load(clients, ports_of(server), directory, work)
         look(clients, server, outcome)
     return outcome
 
 
-def kill_and_restart(server, clients, away_seconds, draw, outcome):
-    number = outcome.kills + outcome.stops
+def answers_lost(name, server, clients, directory, rounds, away_seconds, draw):
+    """The edge is killed with requests on disk whose clients do not know it."""
+    outcome = Outcome(name)
+    offset = lib.free_offset()
+    wires = {port: Wire(port + offset, to) for port, to in ports_of(server).items()}
+
+    def work():
+        while outcome.kills < rounds:
+            at_a_moment(server, clients, draw, outcome)
+            for wire in wires.values():
+                wire.hold()
+            for wire in wires.values():
+                assert wire.held.wait(20), "nothing was answered"
+            time.sleep(draw.uniform(0.1, 0.6))  # until others wait for an answer, too
+            restart(server, draw.uniform(*away_seconds), outcome, signal.SIGKILL, wires.values())
+        all_at_ease(clients)
+
+    with server, contextlib.ExitStack() as cut:
+        server.start()
+        for wire in wires.values():
+            wire.mend()
+            cut.callback(wire.cut)
+        with_load(clients, {port: wire.port for port, wire in wires.items()}, directory, work)
+        look(clients, server, outcome)
+    assert outcome.repeats, "no request was met again: nothing was tried"
+    return outcome
+
+
+def filled(name, server, clients, directory, seconds):
+    """The edge's disk is full for a while."""
+    outcome = Outcome(name, full_seconds=seconds)
+
+    def work():
+        all_at_ease(clients)
+        with disk.full():
+            time.sleep(seconds)
+        all_at_ease(clients)
+
+    with SmallDisk(os.path.join(directory, "disk")) as disk, server:
+        server.data = os.path.join(disk.point, "data")
+        server.start()
+        with_load(clients, ports_of(server), directory, work)
+        look(clients, server, outcome)
+    assert outcome.refused, "nothing was refused: the disk was not full enough to say anything"
+    return outcome
+
+
+def ports_of(server):
+    return {port: server.port(port) for port in (lib.OTLP_GRPC, lib.OTLP_HTTP)}
+
+
+def with_load(clients, ports, directory, work):
+    try:
+        for client in clients:
+            client.start(ports, directory)
+        work()
+        for client in clients:
+            client.end_load()
+        for client in clients:
+            client.dropped = client.finish()
+    finally:
+        for client in clients:
+            client.stop()
+
+
+def at_a_moment(server, clients, draw, outcome):
+    """Wherever in a window; and its counters are kept, which end with this life."""
     all_at_ease(clients)
-    time.sleep(draw.uniform(0, 5))  # wherever in a window
+    time.sleep(draw.uniform(0, 5))
     outcome.add_counters(server)
-    while_under_way(clients[number % len(clients)], draw)
-    gently, began = number % 3 == 2, time.monotonic()
-    server.stop(signal.SIGTERM if gently else signal.SIGKILL)
-    time.sleep(draw.uniform(*away_seconds))
-    server.start()
-    away = time.monotonic() - began
-    assert away < BACK_SECONDS, f"back only after {away:.1f} s: what the exporters bridge is not known"
-    outcome.away.append(away)
-    outcome.stops += gently
-    outcome.kills += not gently
 
 
 def while_under_way(client, draw):
@@ -74,35 +134,20 @@ def while_under_way(client, draw):
     time.sleep(draw.uniform(0, 0.03))
 
 
-def filled(name, server, clients, directory, seconds):
-    """The edge's disk is full for a while."""
-    outcome = Outcome(name, full_seconds=seconds)
-    with SmallDisk(os.path.join(directory, "disk")) as disk, server:
-        server.data = os.path.join(disk.point, "data")
-        server.start()
-        with_load(clients, server, directory, lambda: fill(clients, disk, seconds))
-        look(clients, server, outcome)
-    assert outcome.refused, "nothing was refused: the disk was not full enough to say anything"
-    return outcome
-
-
-def fill(clients, disk, seconds):
-    all_at_ease(clients)
-    with disk.full():
-        time.sleep(seconds)
-    all_at_ease(clients)
-
-
-def with_load(clients, server, directory, work):
-    try:
-        for client in clients:
-            client.start(server, directory)
-        work()
-        for client in clients:
-            client.dropped = client.finish()
-    finally:
-        for client in clients:
-            client.stop()
+def restart(server, away_seconds, outcome, how, wires=()):
+    began = time.monotonic()
+    server.stop(how)
+    for wire in wires:
+        wire.cut()
+    time.sleep(away_seconds)
+    server.start()
+    for wire in wires:
+        wire.mend()
+    away = time.monotonic() - began
+    assert away < BACK_SECONDS, f"back only after {away:.1f} s: what the exporters bridge is not known"
+    outcome.away.append(away)
+    outcome.kills += how == signal.SIGKILL
+    outcome.stops += how == signal.SIGTERM
 
 
 def all_at_ease(clients):

@@ -33,10 +33,11 @@ class Sdk:
         self.batches, self.acked_batches, self.ended = {}, 0, None
         self.process, self.under_way, self.given_up_spans = None, threading.Event(), 0
 
-    def start(self, server, directory):
-        grpc = self.protocol.startswith("grpc")
-        port = server.port(lib.OTLP_GRPC if grpc else lib.OTLP_HTTP)
-        endpoint = f"http://127.0.0.1:{port}" + ("" if grpc else "/v1/traces")
+    def start(self, ports, directory):
+        if self.protocol == "grpc":
+            endpoint = f"http://127.0.0.1:{ports[lib.OTLP_GRPC]}"
+        else:
+            endpoint = f"http://127.0.0.1:{ports[lib.OTLP_HTTP]}/v1/traces"
         command = [*self.command, endpoint, self.service, str(self.rate), *self.flags]
         self.log = os.path.join(directory, f"{self.service}.log")
         with open(self.log, "ab") as log:
@@ -66,9 +67,11 @@ class Sdk:
     def at_ease(self):
         return True  # one batch at a time, and no more in the queue than fits
 
-    def finish(self):
-        """Ends the load, lets the SDK send what it holds, and returns what it did not send at all."""
+    def end_load(self):
         self.process.stdin.close()
+
+    def finish(self):
+        """Lets the SDK send what it holds, and returns what it did not send at all."""
         assert self.process.wait(60) == 0, f"{self.service} failed: {self.log}"
         self.reader.join()
         return self.ended - sum(len(batch.spans) for batch in self.batches.values())
@@ -95,11 +98,11 @@ class Collector:
         self.process, self.refused, self.given_up_spans, self.draw = None, 0, 0, random.Random(protocol)
         self.stopping, self.under_way = threading.Event(), threading.Event()
 
-    def start(self, server, directory):
+    def start(self, ports, directory):
         self.receiver, self.metrics = sides.free_ports(2)
         config = os.path.join(directory, f"{self.service}.yaml")
         with open(config, "w") as text:
-            json.dump(self._config(server), text)  # JSON is YAML too
+            json.dump(self._config(ports), text)  # JSON is YAML too
         self.log = os.path.join(directory, f"{self.service}.log")
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
@@ -108,12 +111,12 @@ class Collector:
         self.sender = threading.Thread(target=self._send, daemon=True)
         self.sender.start()
 
-    def _config(self, server):
+    def _config(self, ports):
         """The exporter with its defaults: of gRPC it has to be said that there is no TLS."""
         if self.exporter == "otlp":
-            exporter = {"endpoint": f"127.0.0.1:{server.port(lib.OTLP_GRPC)}", "tls": {"insecure": True}}
+            exporter = {"endpoint": f"127.0.0.1:{ports[lib.OTLP_GRPC]}", "tls": {"insecure": True}}
         else:
-            exporter = {"endpoint": f"http://127.0.0.1:{server.port(lib.OTLP_HTTP)}"}
+            exporter = {"endpoint": f"http://127.0.0.1:{ports[lib.OTLP_HTTP]}"}
         prometheus = {"host": "127.0.0.1", "port": self.metrics}
         return {
             "receivers": {"otlp": {"protocols": {"http": {"endpoint": f"127.0.0.1:{self.receiver}"}}}},
@@ -159,9 +162,12 @@ class Collector:
     def at_ease(self):
         return self.count("queue_size") <= self.rate
 
-    def finish(self):
+    def end_load(self):
         self.stopping.set()
         self.sender.join()
+
+    def finish(self):
+        """Lets the Collector send what it holds, and returns what it had no room for."""
         sent = sum(len(batch.spans) for batch in self.batches)
         lib.eventually(DRAIN_SECONDS, lambda: self._settled(sent), every=0.5)
         self.given_up_spans = int(self.count("send_failed_spans"))
