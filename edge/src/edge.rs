@@ -15,16 +15,18 @@ use tributary_spanmetrics::{Config, Groups};
 use tributary_store::disk::{DiskError, Files};
 use tributary_store::log::{self, Index, LogError, SegmentLog};
 
+use crate::apart::set_apart;
 use crate::ceiling::Ceiling;
 use crate::clock::Clock;
-use crate::dedup::{self, Dedup, FingerprintLog, Remembered, RunningTime};
+use crate::dedup::{self, Dedup, FingerprintLog, RunningTime};
 use crate::definitions::Definitions;
 use crate::identity;
 use crate::ingest::{Command, EdgeHandle};
 use crate::lane::Lane;
-use crate::ledger::{Ledger, Sealed};
+use crate::ledger::Ledger;
 use crate::metrics::EdgeMetrics;
-use crate::record::{Record, RequestHead};
+use crate::record::Record;
+use crate::replay::replay;
 use crate::sequencer::Sequencer;
 use crate::shards::Shards;
 use crate::totals::{ASKS, Ask, TotalsHandle};
@@ -89,13 +91,6 @@ pub enum EdgeError {
     Journal(#[from] LogError),
     #[error("fingerprints: {0}")]
     Fingerprints(String),
-    /// A seal may be among what is lost, and without it other slices would be derived than were
-    /// offered.
-    #[error(
-        "the journal is damaged ({damage}): move its folder away to go on without what it held that \
-         the core does not have yet, or bring back a copy that is whole"
-    )]
-    Damaged { damage: String },
     #[error("journal record {at}: {error}: start the build that wrote it, or move the folder away")]
     Record { at: Index, error: DecodeError },
 }
@@ -194,22 +189,25 @@ impl Edge {
         let (fingerprints, loaded) = FingerprintLog::open(files.clone(), &dir, &dedup)
             .await
             .map_err(|error| EdgeError::Fingerprints(error.to_string()))?;
-        metrics.fingerprint_records_damaged.add(loaded.damaged_records);
+        set_apart(&files, &options.dir, "fingerprints", &loaded.damaged).await;
+        metrics.fingerprint_records_damaged.set(loaded.damaged_records);
         let carried = dedup.end();
         let log_options = log::Options { segment_bytes: options.segment_bytes };
         let dir = format!("{}/journal", options.dir);
-        let (mut log, recovered) = SegmentLog::open(files, dir, log_options).await?;
-        if let Some(damage) = recovered.damaged.first() {
-            return Err(EdgeError::Damaged { damage: damage.to_string() });
-        }
+        let (mut log, recovered) = SegmentLog::open(files.clone(), dir, log_options).await?;
+        set_apart(&files, &options.dir, "journal", &recovered.damaged).await;
         let groups = Arc::new(Groups::new(options.groups, options.config.external.clone()));
         let mut ledger = Ledger::new(shards.count(), groups.clone());
-        let unsettled = replay(&log, &mut ledger, &dedup).await?;
+        let replayed = replay(&log, &recovered, &mut ledger, &dedup).await?;
+        metrics.observe_damage(&recovered.damaged, replayed.unreadable);
         ledger.know(&options.config.layout);
+        let mut stands_at = None;
         if let Some((source, _)) = current {
-            let record = Record::Boot { source };
-            let written = log.append(vec![record.encode().into()]).await?;
-            ledger.take_in(written.start, record).expect("it names no group");
+            let boot = Record::Boot { source };
+            let record = boot.encode().into();
+            ledger.take_in(log.next_index(), boot).expect("it names no group");
+            let standing = ledger.standing(None).encode().into();
+            stands_at = Some(Index(log.append(vec![record, standing]).await?.start.0 + 1));
         }
         let (report, reports) = mpsc::unbounded_channel();
         let (entries, lanes): (Vec<_>, Vec<_>) = (0..shards.count())
@@ -257,34 +255,11 @@ impl Edge {
             sealed_to_ms: i64::MIN,
             closing: BTreeMap::new(),
             to_settle: BTreeSet::new(),
-            settled_at: None,
-            left_over: unsettled,
+            stands_at,
+            to_restate: 1,
+            left_over: replayed.unsettled,
             shipped_ms: BTreeMap::new(),
         };
         Ok(Edge { sequencer, lanes })
     }
-}
-
-/// Reads the journal in order; answers the seals that are not settled, with the slices that they had.
-async fn replay(
-    log: &SegmentLog,
-    ledger: &mut Ledger,
-    dedup: &Dedup,
-) -> Result<BTreeMap<Index, Sealed>, EdgeError> {
-    let mut unsettled = BTreeMap::new();
-    let mut reader = log.read_from(log.first_index());
-    while let Some((at, bytes)) = reader.next().await? {
-        let unreadable = |error| EdgeError::Record { at, error };
-        let record = Record::decode(&bytes).map_err(unreadable)?;
-        if let Record::Request(request) = &record {
-            let RequestHead { fingerprint, uptime, answer, .. } = request.head;
-            dedup.remember(&[Remembered { fingerprint, uptime, answer }]);
-        }
-        if let Some(sealed) = ledger.take_in(at, record).map_err(unreadable)? {
-            unsettled.insert(at, sealed);
-        }
-        unsettled.retain(|seal, _| ledger.is_unsettled(*seal));
-    }
-    ledger.forget_definitions();
-    Ok(unsettled)
 }

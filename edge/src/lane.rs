@@ -1,22 +1,47 @@
 //! The way from an edge to one shard: offers entries in order, each until it is answered.
+//!
+//! What a source *touched* by damage offers may be other than it was (decision 0009), so there the shard's word
+//! counts: what it has under a number already is done with, what it misses comes no more and is filled with
+//! nothing, and the source ends at the last number that it has.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::sync::{mpsc, watch};
 use tracing::{error, warn};
-use tributary_proto::{Answer, Entry, OfferError, ShardId, SourceId};
+use tributary_proto::{Answer, Digest, Entry, OfferError, Seq, ShardId, Slice, SourceId};
+use tributary_spanmetrics::Content;
 use tributary_store::log::Index;
+use xxhash_rust::xxh3::xxh3_128;
 
 use crate::metrics::EdgeMetrics;
+use crate::record::Touched;
 use crate::shards::Shards;
 
 /// Why an entry is under way, for who waits for its answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cause {
     Promise,
-    Seal(Index),
-    Close(SourceId),
+    Seal { seal: Index, touched: Touched },
+    Close { source: SourceId, touched: Touched },
+}
+
+impl Cause {
+    fn is_seal(self) -> bool {
+        matches!(self, Cause::Seal { .. })
+    }
+
+    fn is_close(self) -> bool {
+        matches!(self, Cause::Close { .. })
+    }
+
+    fn touched(self) -> Touched {
+        match self {
+            Cause::Promise => Touched::Not,
+            Cause::Seal { touched, .. } | Cause::Close { touched, .. } => touched,
+        }
+    }
 }
 
 /// An entry was answered for good.
@@ -37,6 +62,9 @@ pub(crate) struct Lane {
     pub(crate) reports: mpsc::UnboundedSender<Report>,
 }
 
+/// No source comes so far.
+const NO_SEQ: Seq = Seq(u64::MAX);
+
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
@@ -54,7 +82,7 @@ impl Lane {
 
     async fn serve(&mut self) {
         while let Some((entry, cause)) = self.entries.recv().await {
-            if !self.deliver(&entry, cause).await && matches!(cause, Cause::Seal(_)) {
+            if !self.deliver(entry, cause).await && cause.is_seal() {
                 continue;
             }
             if self.reports.send(Report { shard: self.shard, cause }).is_err() {
@@ -65,24 +93,30 @@ impl Lane {
 
     /// Whether the shard has taken the entry. A slice that it will never take is not reported: its
     /// seal stays in the journal, and this shard's completeness where it is, until somebody looks.
-    async fn deliver(&self, entry: &Entry, cause: Cause) -> bool {
+    async fn deliver(&self, mut entry: Entry, cause: Cause) -> bool {
         let mut pause = FIRST_PAUSE;
         loop {
             match self.shards.offer(self.shard, entry.clone()).await {
                 Ok(Answer::Applied | Answer::Duplicate) => {
-                    if matches!(cause, Cause::Seal(_)) {
+                    if cause.is_seal() {
                         self.metrics.slices_answered.add(1);
                     }
                     return true;
                 }
                 // A close of a source that is closed, under another name.
-                Ok(Answer::Closed) if matches!(cause, Cause::Close(_)) => return true,
+                Ok(Answer::Closed) if cause.is_close() => return true,
+                Ok(answer) if is_of_touched(&entry, answer, cause.touched()) => {
+                    match self.answered_to_touched(&entry, answer).await {
+                        Some(next) => entry = next,
+                        None => return true,
+                    }
+                }
                 Ok(answer @ (Answer::Forked | Answer::Closed)) => {
-                    self.refused(entry, &format!("{answer:?}"));
+                    self.refused(&entry, &format!("{answer:?}"));
                     return false;
                 }
                 Err(reason @ OfferError::Malformed { .. }) => {
-                    self.refused(entry, &reason.to_string());
+                    self.refused(&entry, &reason.to_string());
                     return false;
                 }
                 // Entries go in order, each once it was answered: a shard that misses one has lost
@@ -100,12 +134,64 @@ impl Lane {
         }
     }
 
+    /// What to offer next when the shard did not take what a touched source offered; `None`: nothing.
+    async fn answered_to_touched(&self, entry: &Entry, answer: Answer) -> Option<Entry> {
+        match (entry, answer) {
+            (Entry::Slice(slice), Answer::Resend(from)) => {
+                self.fill(slice, from).await;
+                Some(entry.clone())
+            }
+            // The answer to this says how far the source is.
+            (Entry::Close { source, .. }, Answer::Forked) => {
+                Some(Entry::Close { source: *source, last: NO_SEQ })
+            }
+            (Entry::Close { source, .. }, Answer::Resend(from)) => {
+                Some(Entry::Close { source: *source, last: Seq(from.0.saturating_sub(1)) })
+            }
+            (entry, answer) => {
+                self.metrics.slices_known_otherwise.add(1);
+                warn!(
+                    shard = self.shard.0, source = %entry.source(), ?answer,
+                    "the shard has this slice as it was before the journal was damaged"
+                );
+                None
+            }
+        }
+    }
+
+    /// Puts nothing in the place of the slices before this one, which are lost. One that gets no answer is
+    /// asked for again.
+    async fn fill(&self, slice: &Slice, from: Seq) {
+        for seq in (from.0..slice.seq.0).map(Seq) {
+            let payload = Bytes::from(Content::default().encode());
+            let digest = Digest(xxh3_128(&payload));
+            let empty = Slice { seq, digest, sealed_to_ms: i64::MIN, payload, ..slice.clone() };
+            if !matches!(
+                self.shards.offer(self.shard, Entry::Slice(empty)).await,
+                Ok(Answer::Applied)
+            ) {
+                return;
+            }
+            self.metrics.slices_filled.add(1);
+            warn!(shard = self.shard.0, source = %slice.source, %seq, "a slice is lost to damage");
+        }
+    }
+
     fn refused(&self, entry: &Entry, reason: &str) {
         self.metrics.slices_refused.add(1);
         error!(
             shard = self.shard.0, source = %entry.source(), reason,
             "the shard will never take this entry: is this folder a copy of another edge's?"
         );
+    }
+}
+
+/// Whether damage explains what a shard answers. A cut end does not explain that it misses something.
+fn is_of_touched(entry: &Entry, answer: Answer, touched: Touched) -> bool {
+    match (answer, touched) {
+        (_, Touched::Not) => false,
+        (_, Touched::Damaged) | (Answer::Forked | Answer::Closed, Touched::Cut) => true,
+        (_, Touched::Cut) => matches!(entry, Entry::Close { last, .. } if *last == NO_SEQ),
     }
 }
 

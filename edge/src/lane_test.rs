@@ -111,6 +111,22 @@ fn close() -> Entry {
     Entry::Close { source: source(), last: Seq(2) }
 }
 
+fn seal(at: u64) -> Cause {
+    Cause::Seal { seal: Index(at), touched: Touched::Not }
+}
+
+fn touched(touched: Touched) -> Cause {
+    Cause::Seal { seal: Index(5), touched }
+}
+
+fn closing() -> Cause {
+    closing_touched(Touched::Not)
+}
+
+fn closing_touched(touched: Touched) -> Cause {
+    Cause::Close { source: source(), touched }
+}
+
 fn unavailable() -> Said {
     Err(OfferError::Unavailable { shard: SHARD, reason: "it moves".into() })
 }
@@ -123,12 +139,12 @@ fn malformed() -> Said {
 async fn entries_go_in_order_each_once_the_one_before_is_answered() {
     let lane = run([Ok(Answer::Applied), unavailable(), Ok(Answer::Duplicate)]);
     lane.send(promise(), Cause::Promise);
-    lane.send(slice(1), Cause::Seal(Index(5)));
-    lane.send(slice(2), Cause::Seal(Index(6)));
-    lane.send(close(), Cause::Close(source()));
+    lane.send(slice(1), seal(5));
+    lane.send(slice(2), seal(6));
+    lane.send(close(), closing());
     let (causes, offered, metrics) = lane.rest().await;
-    let seals = [Cause::Seal(Index(5)), Cause::Seal(Index(6))];
-    assert_eq!(causes, [Cause::Promise, seals[0], seals[1], Cause::Close(source())]);
+    let seals = [seal(5), seal(6)];
+    assert_eq!(causes, [Cause::Promise, seals[0], seals[1], closing()]);
     let offered: Vec<_> = offered.into_iter().map(|(_, entry)| entry).collect();
     assert_eq!(offered, [promise(), slice(1), slice(1), slice(2), close()]);
     assert_eq!((metrics.slices_answered.get(), metrics.offers_retried.get()), (2, 1));
@@ -140,8 +156,8 @@ async fn an_entry_is_offered_until_it_is_answered_with_longer_and_longer_pauses(
     let mut answers: Vec<_> = (0..9).map(|_| unavailable()).collect();
     answers[4] = Ok(Answer::Resend(Seq(1)));
     let mut lane = run(answers);
-    lane.send(slice(7), Cause::Seal(Index(5)));
-    assert_eq!(lane.reported().await, Cause::Seal(Index(5)));
+    lane.send(slice(7), seal(5));
+    assert_eq!(lane.reported().await, seal(5));
     let (_, offered, metrics) = lane.rest().await;
     let pauses: Vec<_> = offered.windows(2).map(|pair| pair[1].0 - pair[0].0).collect();
     let least = [20, 40, 80, 160, 320, 640, 1280, 2000, 2000];
@@ -158,8 +174,8 @@ async fn an_entry_is_offered_until_it_is_answered_with_longer_and_longer_pauses(
 async fn the_pauses_begin_anew_with_each_entry() {
     let answers = [unavailable(), unavailable(), Ok(Answer::Applied), unavailable()];
     let lane = run(answers);
-    lane.send(slice(1), Cause::Seal(Index(5)));
-    lane.send(slice(2), Cause::Seal(Index(6)));
+    lane.send(slice(1), seal(5));
+    lane.send(slice(2), seal(6));
     let (_, offered, _) = lane.rest().await;
     assert!((20..=21).contains(&(offered[4].0 - offered[3].0)), "{offered:?}");
 }
@@ -168,10 +184,10 @@ async fn the_pauses_begin_anew_with_each_entry() {
 async fn a_slice_that_is_never_taken_is_not_reported_and_not_offered_again() {
     for refusal in [Ok(Answer::Forked), Ok(Answer::Closed), malformed()] {
         let lane = run([refusal]);
-        lane.send(slice(1), Cause::Seal(Index(5)));
-        lane.send(slice(2), Cause::Seal(Index(6)));
+        lane.send(slice(1), seal(5));
+        lane.send(slice(2), seal(6));
         let (causes, offered, metrics) = lane.rest().await;
-        assert_eq!(causes, [Cause::Seal(Index(6))], "its seal stays in the journal");
+        assert_eq!(causes, [seal(6)], "its seal stays in the journal");
         assert_eq!(offered.len(), 2);
         assert_eq!((metrics.slices_refused.get(), metrics.slices_answered.get()), (1, 1));
     }
@@ -180,9 +196,62 @@ async fn a_slice_that_is_never_taken_is_not_reported_and_not_offered_again() {
 #[tokio::test(start_paused = true)]
 async fn a_close_of_what_is_closed_is_reported() {
     let lane = run([Ok(Answer::Closed)]);
-    lane.send(close(), Cause::Close(source()));
+    lane.send(close(), closing());
     let (causes, _, metrics) = lane.rest().await;
-    assert_eq!((causes, metrics.slices_refused.get()), (vec![Cause::Close(source())], 0));
+    assert_eq!((causes, metrics.slices_refused.get()), (vec![closing()], 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_shard_has_otherwise_of_a_touched_source_is_done_with() {
+    for of in [Touched::Cut, Touched::Damaged] {
+        for answer in [Answer::Forked, Answer::Closed] {
+            let lane = run([Ok(answer)]);
+            lane.send(slice(1), touched(of));
+            let (causes, offered, metrics) = lane.rest().await;
+            assert_eq!((causes, offered.len()), (vec![touched(of)], 1));
+            assert_eq!(
+                (metrics.slices_known_otherwise.get(), metrics.slices_refused.get()),
+                (1, 0)
+            );
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_shard_misses_of_a_touched_source_is_filled_with_nothing() {
+    let lane = run([Ok(Answer::Resend(Seq(5)))]);
+    lane.send(slice(7), touched(Touched::Damaged));
+    let (causes, offered, metrics) = lane.rest().await;
+    assert_eq!((causes, metrics.slices_filled.get()), (vec![touched(Touched::Damaged)], 2));
+    let offered: Vec<_> = offered.into_iter().map(|(_, entry)| entry).collect();
+    assert_eq!((offered.len(), &offered[0], &offered[3]), (4, &slice(7), &slice(7)));
+    for (entry, seq) in offered[1..3].iter().zip(5..) {
+        let Entry::Slice(empty) = entry else { panic!("{entry:?}") };
+        let content = Content::decode(&empty.payload).expect("its own");
+        assert!(content.is_empty() && content.digest() == empty.digest.0);
+        assert_eq!((empty.seq, empty.sealed_to_ms), (Seq(seq), i64::MIN));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cut_end_does_not_explain_that_a_shard_misses_something() {
+    let lane = run([Ok(Answer::Resend(Seq(5)))]);
+    lane.send(slice(7), touched(Touched::Cut));
+    let (causes, offered, metrics) = lane.rest().await;
+    assert_eq!((causes, offered.len()), (vec![touched(Touched::Cut)], 2));
+    assert_eq!((metrics.slices_filled.get(), metrics.offers_retried.get()), (0, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_touched_source_ends_where_the_shard_has_it() {
+    for of in [Touched::Cut, Touched::Damaged] {
+        let lane = run([Ok(Answer::Forked), Ok(Answer::Resend(Seq(10)))]);
+        lane.send(close(), closing_touched(of));
+        let (causes, offered, _) = lane.rest().await;
+        assert_eq!((causes, offered.len()), (vec![closing_touched(of)], 3));
+        let last = |seq| Entry::Close { source: source(), last: Seq(seq) };
+        assert_eq!((&offered[1].1, &offered[2].1), (&last(u64::MAX), &last(9)));
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -198,7 +267,7 @@ async fn a_refused_promise_is_reported_so_that_the_next_can_be_made() {
 #[tokio::test(start_paused = true)]
 async fn stopping_does_not_wait_for_a_shard_that_is_away() {
     let lane = run((0..1000).map(|_| unavailable()));
-    lane.send(slice(1), Cause::Seal(Index(5)));
+    lane.send(slice(1), seal(5));
     tokio::time::sleep(Duration::from_secs(60)).await;
     let stopping = Instant::now();
     lane.stop.send_replace(true);

@@ -124,13 +124,11 @@ impl Life {
 
     /// Every shard answers the seal, and that is noted and trimmed behind.
     fn settle(&mut self, seal: Index) {
-        let shards: Vec<_> = self.unsettled[&seal].iter().map(|slice| slice.shard).collect();
-        let (last, others) = shards.split_last().expect("a seal has slices");
-        for shard in others {
-            assert!(!self.ledger.answered(seal, *shard), "another shard is waited for");
+        for _ in 1..self.unsettled[&seal].len() {
+            assert!(!self.ledger.answered(seal), "another shard is waited for");
         }
-        assert!(self.ledger.answered(seal, *last), "that was the last");
-        let at = self.append(self.ledger.settled(seal));
+        assert!(self.ledger.answered(seal), "that was the last");
+        let at = self.append(self.ledger.standing(Some(seal)));
         let from = self.ledger.needs_from(at);
         self.journal.retain(|at, _| *at >= from);
         self.note(at, &format!("settled {}, needed from {}", seal.0, from.0));
@@ -324,17 +322,21 @@ fn an_answer_to_a_seal_that_is_settled_is_nobodys_last() {
     life.boot(1);
     life.request(1, &[("cart", 10)]);
     let seal = life.seal(1, ENDED, 10).expect("a window ended");
-    let shard = life.unsettled[&seal][0].shard;
     life.settle(seal);
-    assert!(!life.ledger.answered(seal, shard));
+    assert!(!life.ledger.answered(seal));
 }
 
 #[test]
 fn a_seal_that_finds_nothing_has_no_slices_and_is_not_waited_for() {
     let mut ledger = ledger();
     let numbers = vec![Seq(4), Seq(3), Seq(2), Seq(1)];
-    let seal =
-        Seal { source: source(1), scope: Scope::Whole, sealed_to_ms: 0, numbers: numbers.clone() };
+    let seal = Seal {
+        source: source(1),
+        scope: Scope::Whole,
+        sealed_to_ms: 0,
+        numbers: numbers.clone(),
+        shards: BTreeSet::new(),
+    };
     let sealed = ledger.take_in(Index(9), Record::Seal(seal)).expect("it names nothing");
     let sealed = sealed.expect("a seal answers");
     assert_eq!((sealed.slices.len(), ledger.unsettled(), ledger.backlog()), (0, 0, 0));

@@ -19,6 +19,7 @@
 //!
 //! Not here yet: an outbox that outlasts a long absence of the core.
 
+mod apart;
 mod ceiling;
 mod clock;
 mod dedup;
@@ -34,6 +35,7 @@ mod metrics;
 #[cfg(feature = "receivers")]
 pub mod receivers;
 mod record;
+mod replay;
 mod sequencer;
 mod shards;
 mod totals;

@@ -1,6 +1,7 @@
 //! What an edge counts. An edge's own: two edges in one process share none of it.
 
 use tributary_proto::{Counter, Gauge, Histogram, Metric};
+use tributary_store::log::Damage;
 
 use crate::ingest::{Counts, Refusal};
 
@@ -25,7 +26,10 @@ pub struct EdgeMetrics {
     pub dedup_entries: Gauge,
     pub dedup_bytes: Gauge,
     pub dedup_evicted: Gauge,
-    pub fingerprint_records_damaged: Counter,
+    /// As this start found them.
+    pub fingerprint_records_damaged: Gauge,
+    pub journal_records_damaged: Gauge,
+    pub journal_bytes_damaged: Gauge,
     /// Requests that were refused, by reason.
     pub refused_bad_data: Counter,
     pub refused_too_large: Counter,
@@ -46,6 +50,8 @@ pub struct EdgeMetrics {
     pub seals: Counter,
     pub slices_answered: Counter,
     pub slices_refused: Counter,
+    pub slices_known_otherwise: Counter,
+    pub slices_filled: Counter,
     pub offers_retried: Counter,
     pub journal_records: Counter,
     pub journal_syncs: Counter,
@@ -72,6 +78,13 @@ impl EdgeMetrics {
             since_ms => (now_ms as u64).saturating_sub(since_ms),
         };
         self.unsettled_age_seconds.set(age_ms / 1000);
+    }
+
+    /// `unreadable`: records that are whole and of no use without others that are lost.
+    pub(crate) fn observe_damage(&self, damaged: &[Damage], unreadable: u64) {
+        let records: u64 = damaged.iter().map(|damage| damage.to.0 - damage.from.0).sum();
+        self.journal_records_damaged.set(records + unreadable);
+        self.journal_bytes_damaged.set(damaged.iter().map(|damage| damage.bytes).sum());
     }
 
     pub(crate) fn count(&self, counts: &Counts) {
@@ -152,8 +165,16 @@ impl EdgeMetrics {
             self.spans_late.labelled(DROPPED, DROPPED_HELP, &[("reason", "late")]),
             self.spans_future.labelled(DROPPED, DROPPED_HELP, &[("reason", "future")]),
             self.fingerprint_records_damaged.metric(
-                "tributary_edge_fingerprint_records_damaged_total",
-                "Records of remembered requests found damaged at the start: their repeats count again.",
+                "tributary_edge_fingerprint_records_damaged",
+                "Records of remembered requests that this start found damaged: their repeats count again.",
+            ),
+            self.journal_records_damaged.metric(
+                "tributary_edge_journal_records_damaged",
+                "Records of the journal that this start found lost to damage, or of no use without such.",
+            ),
+            self.journal_bytes_damaged.metric(
+                "tributary_edge_journal_bytes_damaged",
+                "Bytes of the journal that this start found damaged.",
             ),
             refused(&self.refused_bad_data, "bad_data"),
             refused(&self.refused_too_large, "too_large"),
@@ -175,6 +196,14 @@ impl EdgeMetrics {
             self.slices_refused.metric(
                 "tributary_edge_slices_refused_total",
                 "Slices that a shard will never take: forked, closed or malformed.",
+            ),
+            self.slices_known_otherwise.metric(
+                "tributary_edge_slices_known_otherwise_total",
+                "Slices made again behind damage that the shard has already, as they were before it.",
+            ),
+            self.slices_filled.metric(
+                "tributary_edge_slices_filled_total",
+                "Slices lost to damage before their shard had them: empty ones took their place.",
             ),
             self.offers_retried
                 .metric("tributary_edge_offers_retried_total", "Offers that got no answer."),

@@ -1,14 +1,20 @@
 //! The journal's records: all that an edge has to remember, in the order in which it happened.
 //!
 //! ```text
-//! Boot(N)  Define  Request …  Request  Seal  Define  Request  Settled(seal, table)  …   crash
-//! Boot(M)  Seal(N, whole)  Define  Request(M) …  Settled  Closed(N)  …
+//! Boot(N)  Standing  Define  Request …  Request  Seal  Standing  Define  Request  Standing  …   crash
+//! Boot(M)  Standing  Seal(N, whole)  Standing  Define  Request(M) …  Standing  Closed(N)  …
 //! ```
 //!
-//! A request names groups by number; what a number means stands before it in the same segment. A seal takes from the requests before it, in journal order, so where it stands says what it holds.
+//! A request names groups by number; what a number means stands before it in the same segment. A seal
+//! takes from the requests before it, in journal order, so where it stands says what it holds.
+//!
+//! What a [`Standing`] says is said again in a later batch before anything is let go of because of it. So
+//! one record that is lost, of whatever kind but a request, loses nothing (decision 0009).
+
+use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use tributary_proto::{Seq, SourceId};
+use tributary_proto::{Seq, ShardId, SourceId};
 use tributary_spanmetrics::codec::{DecodeError, Reader, Writer};
 use tributary_spanmetrics::{ConfigVersion, Content, Group, GroupNumber, Layout, Partial, Tenant};
 use tributary_store::log::Index;
@@ -30,12 +36,7 @@ pub(crate) enum Record {
         content: Content,
     },
     Seal(Seal),
-    /// Every slice of a seal is durable in its shard. Restates the sources, so that the records before
-    /// may go.
-    Settled {
-        seal: Index,
-        sources: Vec<(SourceId, Numbers)>,
-    },
+    Standing(Standing),
     /// Every shard has closed the source.
     Closed {
         source: SourceId,
@@ -85,6 +86,27 @@ pub(crate) struct Seal {
     pub(crate) sealed_to_ms: i64,
     /// The last seq given to each shard, before this seal.
     pub(crate) numbers: Numbers,
+    /// Those that have a slice in it.
+    pub(crate) shards: BTreeSet<ShardId>,
+}
+
+/// How everything stands, so that the records before may go: a source that is not named is closed, a seal
+/// that is not named is durable in its shards.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Standing {
+    pub(crate) sources: Vec<SourceStanding>,
+    /// By their place in the journal, in order.
+    pub(crate) unsettled: Vec<(Index, Seal)>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SourceStanding {
+    pub(crate) source: SourceId,
+    pub(crate) touched: Touched,
+    /// What its last seal took, and up to where.
+    pub(crate) sealed: Option<(Scope, i64)>,
+    /// The last seq given to each shard.
+    pub(crate) numbers: Numbers,
 }
 
 /// Which of the source's open windows a seal takes.
@@ -97,17 +119,28 @@ pub(crate) enum Scope {
     Whole,
 }
 
+/// Whether records of a source's time are lost, so that its slices may not be what they were.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Touched {
+    #[default]
+    Not,
+    /// The journal ended in what was cut off: nobody was told of it, unless it was damaged.
+    Cut,
+    Damaged,
+}
+
 /// The last seq given to each shard.
 pub(crate) type Numbers = Vec<Seq>;
 
 const RECORD_V1: u8 = 1;
 const BOOT: u8 = 1;
 const REQUEST: u8 = 2;
-const SEAL: u8 = 3;
-const SETTLED: u8 = 4;
+// 3 was a seal that did not name its shards, 4 a note of one seal that is settled.
 const CLOSED: u8 = 5;
 const DEFINE: u8 = 6;
 const SAMPLES: u8 = 7;
+const STANDING: u8 = 8;
+const SEAL: u8 = 9;
 
 impl Record {
     pub(crate) fn encode(&self) -> Vec<u8> {
@@ -136,14 +169,9 @@ impl Record {
                 w.u8(SEAL);
                 seal.encode(&mut w);
             }
-            Record::Settled { seal, sources } => {
-                w.u8(SETTLED);
-                w.varint(seal.0);
-                w.varint(sources.len() as u64);
-                for (source, numbers) in sources {
-                    w.fixed(source.to_bytes());
-                    encode_numbers(numbers, &mut w);
-                }
+            Record::Standing(standing) => {
+                w.u8(STANDING);
+                standing.encode(&mut w);
             }
             Record::Closed { source } => {
                 w.u8(CLOSED);
@@ -172,11 +200,7 @@ impl Record {
                 Record::Samples { source, content: Content::decode(r.bytes()?)? }
             }
             SEAL => Record::Seal(Seal::decode(&mut r)?),
-            SETTLED => {
-                let seal = Index(r.varint()?);
-                let sources = (0..r.varint()?).map(|_| Ok((source(&mut r)?, numbers(&mut r)?)));
-                Record::Settled { seal, sources: sources.collect::<Result<_, DecodeError>>()? }
-            }
+            STANDING => Record::Standing(Standing::decode(&mut r)?),
             CLOSED => Record::Closed { source: source(&mut r)? },
             _ => return Err(DecodeError::Bad("record kind")),
         };
@@ -249,37 +273,110 @@ impl RequestHead {
     }
 }
 
-const ENDED: u8 = 1;
-const WHOLE: u8 = 2;
-
 impl Seal {
     fn encode(&self, w: &mut Writer) {
         w.fixed(self.source.to_bytes());
-        match self.scope {
+        self.scope.encode(w);
+        w.signed(self.sealed_to_ms);
+        encode_numbers(&self.numbers, w);
+        w.varint(self.shards.len() as u64);
+        self.shards.iter().for_each(|shard| w.varint(shard.0));
+    }
+
+    fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Seal {
+            source: source(r)?,
+            scope: Scope::decode(r)?,
+            sealed_to_ms: r.signed()?,
+            numbers: numbers(r)?,
+            shards: (0..r.varint()?).map(|_| shard(r)).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+impl Standing {
+    fn encode(&self, w: &mut Writer) {
+        w.varint(self.sources.len() as u64);
+        for SourceStanding { source, touched, sealed, numbers } in &self.sources {
+            w.fixed(source.to_bytes());
+            w.u8(*touched as u8);
+            match sealed {
+                None => w.u8(NEVER),
+                Some((scope, sealed_to_ms)) => {
+                    scope.encode(w);
+                    w.signed(*sealed_to_ms);
+                }
+            }
+            encode_numbers(numbers, w);
+        }
+        w.varint(self.unsettled.len() as u64);
+        for (at, seal) in &self.unsettled {
+            w.varint(at.0);
+            seal.encode(w);
+        }
+    }
+
+    fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let sources =
+            (0..r.varint()?).map(|_| SourceStanding::decode(r)).collect::<Result<_, _>>()?;
+        let unsettled = (0..r.varint()?).map(|_| Ok((Index(r.varint()?), Seal::decode(r)?)));
+        Ok(Standing { sources, unsettled: unsettled.collect::<Result<_, DecodeError>>()? })
+    }
+}
+
+impl SourceStanding {
+    fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let source = source(r)?;
+        let touched = match r.u8()? {
+            0 => Touched::Not,
+            1 => Touched::Cut,
+            2 => Touched::Damaged,
+            _ => return Err(DecodeError::Bad("touched")),
+        };
+        let sealed = match r.u8()? {
+            NEVER => None,
+            kind => Some((Scope::of_kind(kind, r)?, r.signed()?)),
+        };
+        Ok(SourceStanding { source, touched, sealed, numbers: numbers(r)? })
+    }
+}
+
+const NEVER: u8 = 0;
+const ENDED: u8 = 1;
+const WHOLE: u8 = 2;
+
+impl Scope {
+    fn encode(self, w: &mut Writer) {
+        match self {
             Scope::Ended { ahead_ms } => {
                 w.u8(ENDED);
                 w.signed(ahead_ms);
             }
             Scope::Whole => w.u8(WHOLE),
         }
-        w.signed(self.sealed_to_ms);
-        encode_numbers(&self.numbers, w);
     }
 
     fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let source = source(r)?;
-        let scope = match r.u8()? {
-            ENDED => Scope::Ended { ahead_ms: r.signed()? },
-            WHOLE => Scope::Whole,
-            _ => return Err(DecodeError::Bad("scope of a seal")),
-        };
-        Ok(Seal { source, scope, sealed_to_ms: r.signed()?, numbers: numbers(r)? })
+        let kind = r.u8()?;
+        Scope::of_kind(kind, r)
+    }
+
+    fn of_kind(kind: u8, r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        match kind {
+            ENDED => Ok(Scope::Ended { ahead_ms: r.signed()? }),
+            WHOLE => Ok(Scope::Whole),
+            _ => Err(DecodeError::Bad("scope of a seal")),
+        }
     }
 }
 
 fn source(r: &mut Reader<'_>) -> Result<SourceId, DecodeError> {
     let bytes: [u8; SourceId::BYTES] = r.fixed()?;
     SourceId::from_bytes(&bytes).ok_or(DecodeError::Bad("source"))
+}
+
+fn shard(r: &mut Reader<'_>) -> Result<ShardId, DecodeError> {
+    u16::try_from(r.varint()?).map(ShardId).map_err(|_| DecodeError::Bad("shard"))
 }
 
 fn encode_numbers(numbers: &Numbers, w: &mut Writer) {
@@ -297,10 +394,18 @@ mod tests {
     use tributary_proto::{BootId, EdgeId};
     use tributary_spanmetrics::{Labels, LayoutId, Slot, SpanKind, StatusCode, WindowEnd};
 
-    fn records() -> [Record; 8] {
+    fn records() -> [Record; 9] {
         let source = SourceId { edge: EdgeId([3; 16]), boot: BootId([4; 8]) };
         let numbers = vec![Seq(0), Seq(700)];
-        let seal = |scope| Seal { source, scope, sealed_to_ms: -1, numbers: numbers.clone() };
+        let shards = BTreeSet::from([ShardId(0), ShardId(300)]);
+        let seal = |scope| {
+            let (numbers, shards) = (numbers.clone(), shards.clone());
+            Seal { source, scope, sealed_to_ms: -1, numbers, shards }
+        };
+        let stands = |touched, sealed| {
+            let numbers = numbers.clone();
+            SourceStanding { source, touched, sealed, numbers }
+        };
         let group = Group {
             service: "shop".into(),
             span_name: "pay".into(),
@@ -332,7 +437,15 @@ mod tests {
             Record::Samples { source, content },
             Record::Seal(seal(Scope::Ended { ahead_ms: 30_000 })),
             Record::Seal(seal(Scope::Whole)),
-            Record::Settled { seal: Index(500), sources: vec![(source, numbers.clone())] },
+            Record::Standing(Standing {
+                sources: vec![
+                    stands(Touched::Not, None),
+                    stands(Touched::Cut, Some((Scope::Ended { ahead_ms: 1 }, -1))),
+                    stands(Touched::Damaged, Some((Scope::Whole, 0))),
+                ],
+                unsettled: vec![(Index(500), seal(Scope::Whole))],
+            }),
+            Record::Standing(Standing::default()),
             Record::Closed { source },
         ]
     }
@@ -362,15 +475,16 @@ mod tests {
         assert_eq!(read(&[1, 99]), Err(DecodeError::Bad("record kind")));
     }
 
-    const PINNED: [&str; 8] = [
+    const PINNED: [&str; 9] = [
         "0101 source ",
         "0106 source 0101904e02050401ac020764656661756c740473686f7003706179020201047a6f6e65016200",
         "0102 source 0764656661756c7402010000000000000000000000000000078080a8b1e39fe7cb17882701\
          02ac02010000000000000001a09c0101ac02040c",
         "0107 source 020100",
-        "0103 source 01e0d403010200bc05",
-        "0103 source 02010200bc05",
-        "0104f40301 source 0200bc05",
+        "0109 source 01e0d403010200bc050200ac02",
+        "0109 source 02010200bc050200ac02",
+        "010803 source 00000200bc05 source 010102010200bc05 source 0202000200bc0501f403 source 02010200bc050200ac02",
+        "01080000",
         "0105 source ",
     ];
 }

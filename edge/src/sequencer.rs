@@ -77,8 +77,10 @@ pub(crate) struct Sequencer {
     pub(crate) closing: BTreeMap<SourceId, BTreeSet<ShardId>>,
     /// Seals that are answered whole and not yet noted as such.
     pub(crate) to_settle: BTreeSet<Index>,
-    /// The last note of a settled seal that this start made.
-    pub(crate) settled_at: Option<Index>,
+    /// Where this start last said how everything stands.
+    pub(crate) stands_at: Option<Index>,
+    /// How many times that is to be said again, each in another batch, before anything is let go of.
+    pub(crate) to_restate: u8,
     /// What an earlier start had sealed and not seen answered.
     pub(crate) left_over: BTreeMap<Index, Sealed>,
     /// When the seals that are not settled went on their way.
@@ -180,14 +182,34 @@ impl Sequencer {
         let definitions =
             self.definitions.as_mut().expect("only an edge with a source takes requests");
         let defines = definitions.due(requests);
-        let before = defines.len() as u64;
+        let standing = (self.to_restate > 0).then(|| self.ledger.standing(None));
+        let before = defines.len() + usize::from(standing.is_some());
+        let is_said = standing.is_some();
+        let standing = standing.into_iter().map(|standing| standing.encode().into());
         let defines = defines.into_iter().map(|define| Record::Define(define).encode().into());
-        let records = defines.chain(commands.iter().map(|command| command.record.clone()));
+        let records = standing.chain(defines);
+        let records = records.chain(commands.iter().map(|command| command.record.clone()));
         let appended = self.append(records.collect()).await;
-        if appended.is_err() {
-            self.define_anew();
+        match appended {
+            Ok(at) if is_said => self.restated(at),
+            Ok(_) => {}
+            Err(_) => self.define_anew(),
         }
-        Ok(Index(appended?.0 + before))
+        Ok(Index(appended?.0 + before as u64))
+    }
+
+    fn restated(&mut self, at: Index) {
+        self.stands_at = Some(at);
+        self.to_restate -= 1;
+    }
+
+    /// Says again how everything stands, where nobody's request has brought that along.
+    async fn restate(&mut self) -> Result<(), LogError> {
+        while self.to_restate > 0 {
+            let at = self.append(vec![self.ledger.standing(None).encode().into()]).await?;
+            self.restated(at);
+        }
+        Ok(())
     }
 
     /// Before each append: what it begins has to stand alone.
@@ -197,6 +219,8 @@ impl Sequencer {
         if self.log.begins_segment() && !is_known {
             self.segments.push_back((first, self.dedup.end()));
             self.define_anew();
+            // It stands alone, and would without one of its records.
+            self.to_restate = 2;
         }
     }
 
@@ -267,6 +291,7 @@ impl Sequencer {
         let record = Record::Seal(seal);
         let at = self.append(vec![record.encode().into()]).await?;
         self.metrics.seals.add(1);
+        self.to_restate = self.to_restate.max(1);
         let sealed = self.ledger.take_in(at, record);
         let sealed = sealed.ok().flatten().expect("a seal has slices and names no group");
         self.ship(at, sealed);
@@ -281,7 +306,8 @@ impl Sequencer {
             if Some(slice.source) == self.current {
                 self.promised_ms[usize::from(shard.0)] = slice.sealed_to_ms;
             }
-            self.send(shard, Entry::Slice(slice), Cause::Seal(seal));
+            let cause = Cause::Seal { seal, touched: self.ledger.touched(slice.source) };
+            self.send(shard, Entry::Slice(slice), cause);
         }
     }
 
@@ -316,14 +342,14 @@ impl Sequencer {
         self.promise(report.shard);
         match report.cause {
             Cause::Promise => {}
-            Cause::Seal(seal) => {
-                if self.ledger.answered(seal, report.shard) {
+            Cause::Seal { seal, .. } => {
+                if self.ledger.answered(seal) {
                     self.to_settle.insert(seal);
                     self.settle().await;
                     self.finish_old_sources().await;
                 }
             }
-            Cause::Close(source) => {
+            Cause::Close { source, .. } => {
                 if let Some(waiting_for) = self.closing.get_mut(&source) {
                     waiting_for.remove(&report.shard);
                     self.finish_old_sources().await;
@@ -335,13 +361,14 @@ impl Sequencer {
     /// Notes the seals that are answered, and lets go of what is no longer needed.
     async fn settle(&mut self) {
         while let Some(seal) = self.to_settle.first().copied() {
-            let record = self.ledger.settled(seal);
+            let record = self.ledger.standing(Some(seal));
             match self.append(vec![record.encode().into()]).await {
                 Ok(at) => {
                     self.note(at, record);
                     self.to_settle.remove(&seal);
                     self.shipped_ms.remove(&seal);
-                    self.settled_at = Some(at);
+                    self.stands_at = Some(at);
+                    self.to_restate = self.to_restate.max(1);
                     self.trim().await;
                 }
                 Err(error) => {
@@ -354,14 +381,23 @@ impl Sequencer {
         self.observe_unsettled();
     }
 
-    /// Lets go of what no open window and no unanswered seal needs. The last note of a settled seal
-    /// stays: it restates the sources.
+    /// Lets go of what no open window and no unanswered seal needs. What was said last of how everything
+    /// stands stays.
     async fn trim(&mut self) {
-        let Some(settled_at) = self.settled_at else { return };
-        let needed = self.ledger.needs_from(settled_at);
-        if let Err(error) = self.trim_to(needed).await {
+        if let Err(error) = self.try_trim().await {
             warn!(%error, "the journal could not be trimmed; it is tried again");
         }
+    }
+
+    async fn try_trim(&mut self) -> Result<(), LogError> {
+        let Some(stands_at) = self.stands_at else { return Ok(()) };
+        if self.log.trimmable(self.ledger.needs_from(stands_at)) == self.log.first_index() {
+            return Ok(());
+        }
+        // Damage to one record must not lose what makes up for those that go.
+        self.restate().await?;
+        let Some(stands_at) = self.stands_at else { return Ok(()) };
+        self.trim_to(self.ledger.needs_from(stands_at)).await
     }
 
     /// What a trimmed record was known by outlives it: its fingerprint goes to a log of its own first.
@@ -441,9 +477,10 @@ impl Sequencer {
         match self.closing.get(&source) {
             None => {
                 let shards: BTreeSet<_> = (0..self.lanes.len() as u16).map(ShardId).collect();
+                let cause = Cause::Close { source, touched: self.ledger.touched(source) };
                 for shard in &shards {
                     let last = self.ledger.last(source, *shard);
-                    self.send(*shard, Entry::Close { source, last }, Cause::Close(source));
+                    self.send(*shard, Entry::Close { source, last }, cause);
                 }
                 self.closing.insert(source, shards);
             }

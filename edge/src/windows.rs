@@ -3,9 +3,10 @@
 //! Remembers the first journal record that is still in here, since the journal must keep everything
 //! from there on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use tributary_spanmetrics::{Content, Gathered, Layout, Partial, WindowEnd};
+use tributary_proto::ShardId;
+use tributary_spanmetrics::{Content, Gathered, Groups, Layout, Partial, WindowEnd};
 use tributary_store::log::Index;
 
 use crate::record::Scope;
@@ -25,6 +26,22 @@ pub(crate) struct Taken {
     pub(crate) gathered: Gathered,
     pub(crate) samples: Content,
     pub(crate) needs_from: Index,
+}
+
+/// The windows that seals may have taken of which nothing else is known.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reach {
+    /// Those that end no later.
+    pub(crate) until_ms: i64,
+    /// And those that end later than this, as far ahead.
+    pub(crate) beyond_ms: i64,
+}
+
+#[derive(Debug)]
+pub(crate) struct Lost {
+    pub(crate) gathered: Gathered,
+    pub(crate) samples: Content,
+    pub(crate) needs_from: Option<Index>,
 }
 
 impl OpenWindows {
@@ -57,6 +74,48 @@ impl OpenWindows {
     pub(crate) fn would_take(&self, scope: Scope, sealed_to_ms: i64) -> bool {
         self.first_with_samples.is_some()
             || self.first.keys().any(|end| takes(scope, sealed_to_ms, *end))
+    }
+
+    /// The shards that have a slice in what a seal takes.
+    pub(crate) fn shards(
+        &self,
+        scope: Scope,
+        sealed_to_ms: i64,
+        shards: u16,
+        groups: &Groups,
+    ) -> BTreeSet<ShardId> {
+        let passes = |end| takes(scope, sealed_to_ms, end);
+        let of_spans = self.gathered.shards(passes, shards, groups);
+        of_spans.into_iter().chain(self.samples.shards(shards)).map(ShardId).collect()
+    }
+
+    /// Takes what seals that are lost may have taken for some shards. What these need stays with the
+    /// windows that are left, since it may be the same.
+    pub(crate) fn take_lost(
+        &mut self,
+        reach: Reach,
+        of: &BTreeSet<ShardId>,
+        shards: u16,
+        groups: &Groups,
+    ) -> Lost {
+        let passes = |end: WindowEnd| end.0 <= reach.until_ms || end.0 > reach.beyond_ms;
+        let needs_from = self.needs_from();
+        let gathered = {
+            let definitions = groups.read();
+            let is_of = |slot| of.contains(&ShardId(definitions.get(slot).id.shard(shards)));
+            self.gathered.take_slots(passes, is_of)
+        };
+        let (mut lost, mut left) = (Content::default(), Content::default());
+        for (shard, content) in std::mem::take(&mut self.samples).by_shard(shards) {
+            if of.contains(&ShardId(shard)) { &mut lost } else { &mut left }.merge(content);
+        }
+        self.samples = left;
+        let still_open: BTreeSet<_> = self.gathered.window_ends().collect();
+        self.first.retain(|end, _| still_open.contains(end));
+        if self.samples.is_empty() {
+            self.first_with_samples = None;
+        }
+        Lost { gathered, samples: lost, needs_from }
     }
 
     /// Takes what a seal takes; `None` where that is nothing.

@@ -7,8 +7,8 @@
 //!
 //! Samples are not a monoid: of two values at one timestamp the first that came stays.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -106,6 +106,14 @@ impl Content {
             }
         }
         parts
+    }
+
+    /// The shards that have something in here.
+    pub fn shards(&self, shards: u16) -> BTreeSet<u16> {
+        let deltas = self.tenants.values().flat_map(|content| content.layouts.values());
+        let groups = deltas.flat_map(|of_layout| of_layout.groups.keys());
+        let series = self.tenants.values().flat_map(|content| content.samples.keys());
+        groups.map(|id| id.shard(shards)).chain(series.map(|id| id.shard(shards))).collect()
     }
 
     /// Every window end that holds a delta, with repeats.

@@ -19,7 +19,7 @@ use thiserror::Error;
 use tracing::warn;
 use tributary_spanmetrics::codec::{DecodeError, Reader, Writer};
 use tributary_store::disk::Files;
-use tributary_store::log::{self, Index, LogError, SegmentLog};
+use tributary_store::log::{self, Damage, Index, LogError, SegmentLog};
 
 use super::{Dedup, Fingerprint, Remembered, Uptime};
 use crate::TraceAnswer;
@@ -52,9 +52,10 @@ pub(crate) enum FingerprintLogError {
 }
 
 /// What a start found.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Loaded {
     pub(crate) entries: u64,
+    pub(crate) damaged: Vec<Damage>,
     /// Records that were lost, of up to [`RECORD_ENTRIES`] entries each. Repeats of theirs count again.
     pub(crate) damaged_records: u64,
     pub(crate) damaged_bytes: u64,
@@ -91,6 +92,7 @@ impl FingerprintLog {
             damaged.damaged_records += damage.to.0 - damage.from.0;
             damaged.damaged_bytes += damage.bytes;
         }
+        damaged.damaged = recovered.damaged;
         Ok((FingerprintLog { log, newest: VecDeque::new() }, damaged))
     }
 

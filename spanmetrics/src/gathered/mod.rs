@@ -78,6 +78,44 @@ impl Gathered {
         Gathered { layouts: self.layouts.clone(), by_window }
     }
 
+    /// Takes out what the slots that pass have in the windows that pass.
+    pub fn take_slots(
+        &mut self,
+        passes: impl FnMut(WindowEnd) -> bool,
+        slot_passes: impl Fn(Slot) -> bool,
+    ) -> Gathered {
+        let mut taken = self.take(passes);
+        for (key, cells) in &mut taken.by_window {
+            let mut left = cells.clone();
+            left.retain(|slot| !slot_passes(slot));
+            cells.retain(&slot_passes);
+            if left.len() > 0 {
+                self.by_window.insert(*key, left);
+            }
+        }
+        taken.by_window.retain(|_, cells| cells.len() > 0);
+        taken
+    }
+
+    /// The shards that have something in the windows that pass.
+    pub fn shards(
+        &self,
+        passes: impl Fn(WindowEnd) -> bool,
+        shards: u16,
+        groups: &Groups,
+    ) -> BTreeSet<u16> {
+        let definitions = groups.read();
+        let windows = self.by_window.iter().filter(|((end, _), _)| passes(*end));
+        let mut found = BTreeSet::new();
+        for slot in windows.flat_map(|(_, cells)| cells.slots()) {
+            found.insert(definitions.get(slot).id.shard(shards));
+            if found.len() == usize::from(shards) {
+                break;
+            }
+        }
+        found
+    }
+
     /// The groups that have something in here.
     pub fn slots(&self) -> impl Iterator<Item = Slot> {
         self.by_window.values().flat_map(Cells::slots)
