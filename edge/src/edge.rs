@@ -155,6 +155,11 @@ impl Edge {
         Self::start(options, None, files, clock, shards, inlets).await
     }
 
+    /// What it counts: for one that nobody speaks to.
+    pub fn metrics(&self) -> &Arc<EdgeMetrics> {
+        &self.sequencer.metrics
+    }
+
     /// Runs until `shutdown` says stop. What was answered is in the journal by then; what is under way
     /// to the core is offered again after the next start.
     pub async fn run(self, shutdown: watch::Receiver<bool>) {

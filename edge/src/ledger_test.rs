@@ -357,3 +357,100 @@ fn a_request_that_names_what_nothing_defines_is_told_and_changes_nothing() {
     assert_eq!(unreadable.unwrap_err(), DecodeError::Bad("group: not defined before"));
     ledger.take_in(Index(5), request(2, &[("cart", 10)])).expect("defined");
 }
+
+/// What the next start makes of a journal that begins with a word.
+fn after(word: &Record) -> Ledger {
+    let mut next = ledger();
+    next.take_in(Index(1), word.clone()).expect("it names no group");
+    next
+}
+
+#[test]
+fn that_a_source_is_touched_outlives_what_touched_it() {
+    let mut life = Life::new();
+    life.boot(1);
+    life.ledger.damaged();
+    life.boot(2);
+    life.ledger.cut();
+    life.boot(3);
+    for ledger in [&life.ledger, &after(&life.ledger.standing(None))] {
+        let touched = [1, 2, 3].map(|boot| ledger.touched(source(boot)));
+        assert_eq!(touched, [Touched::Damaged, Touched::Cut, Touched::Not]);
+    }
+}
+
+#[test]
+fn a_word_ends_what_it_does_not_name() {
+    let mut life = Life::new();
+    life.boot(1);
+    life.boot(2);
+    life.request(1, &[("cart", 10), ("pay", 10)]);
+    let first = life.seal(1, ENDED, 10).expect("a window ended");
+    life.request(1, &[("cart", 20)]);
+    let second = life.seal(1, ENDED, 20).expect("a window ended");
+    let Record::Standing(mut word) = life.ledger.standing(Some(first)) else { panic!("a word") };
+    word.sources.retain(|of| of.source == source(1));
+    life.ledger.take_in(Index(life.next), Record::Standing(word)).expect("it names no group");
+    assert!(!life.ledger.is_unsettled(first) && life.ledger.is_unsettled(second));
+    assert_eq!(life.ledger.old_sources_of(None), [source(1)]);
+}
+
+/// Two seals, of which the first is lost, and what becomes of the numbers and of what they took.
+fn lost(open: &[(&str, i64)], behind: impl FnOnce(&mut Life)) -> (Life, Vec<Slice>) {
+    let mut life = Life::new();
+    life.boot(1);
+    life.request(1, &[("mail", 10)]);
+    life.seal(1, ENDED, 10).expect("a window ended");
+    life.request(1, open);
+    let lost = life.seal(1, ENDED, 20).expect("a window ended");
+    behind(&mut life);
+    let mut next = Life::new();
+    let mut slices = Vec::new();
+    for (at, record) in &life.journal {
+        match *at == lost {
+            true => next.ledger.damaged(),
+            false => {
+                let sealed = next.ledger.take_in(*at, record.clone()).expect("all is defined");
+                slices = sealed.map_or(slices, |sealed| sealed.slices);
+            }
+        }
+    }
+    (next, slices)
+}
+
+#[test]
+fn a_seal_that_is_lost_takes_what_it_may_have_taken_under_its_own_numbers() {
+    let (next, slices) = lost(&[("cart", 20), ("pay", 30)], |life| {
+        life.request(1, &[("cart", 30)]);
+        life.seal(1, ENDED, 30).expect("a window ended");
+    });
+    // Of the shard of `cart` and `pay`: the lost one's number with its window, then the next.
+    let named: Vec<_> = slices.iter().map(|slice| (slice.shard.0, slice.seq.0)).collect();
+    let ends: Vec<Vec<_>> = slices
+        .iter()
+        .map(|slice| Content::decode(&slice.payload).expect("its own"))
+        .map(|content| content.window_ends().map(|end| end.0).collect())
+        .collect();
+    assert_eq!(named.len(), ends.len());
+    let of_lost = ends.iter().position(|ends| *ends == [20_000]).expect("the lost window");
+    let behind = ends.iter().rposition(|ends| ends.contains(&30_000)).expect("the next");
+    assert!(of_lost < behind && named[of_lost].1 < named[behind].1, "{named:?} {ends:?}");
+    assert_eq!(next.ledger.touched(source(1)), Touched::Damaged);
+}
+
+#[test]
+fn what_a_settled_seal_took_that_is_lost_is_dropped() {
+    let (mut next, _) = lost(&[("cart", 20), ("pay", 30)], |life| {
+        let seal = *life.unsettled.keys().last().expect("it is not settled");
+        let word = life.ledger.standing(Some(seal));
+        life.append(word);
+    });
+    let seal = next.ledger.prepare_seal(source(1), Scope::Whole, 0).expect("a window is open");
+    let whole = next.ledger.take_in(Index(99), Record::Seal(seal)).expect("it names no group");
+    let whole = whole.expect("a seal has slices").slices;
+    let ends = whole.iter().flat_map(|slice| {
+        let content = Content::decode(&slice.payload).expect("its own");
+        content.window_ends().map(|end| end.0).collect::<Vec<_>>()
+    });
+    assert_eq!(ends.collect::<Vec<_>>(), [30_000], "what was not sealed, and that alone");
+}

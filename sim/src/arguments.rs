@@ -11,17 +11,20 @@ pub(crate) struct Arguments {
     pub(crate) plants: Vec<Plant>,
     /// Whether the code as it is runs too.
     pub(crate) unplanted: bool,
+    /// Whether journals are damaged in it, alone.
+    pub(crate) damaged: bool,
     /// Every event, not only the verdict.
     pub(crate) print: bool,
     /// What a run of many seeds starts for each: one seed, in this process.
     pub(crate) one: Option<u64>,
 }
 
-const USAGE: &str = "usage: tributary-sim [--seeds N] [--start S] [--plant NAME] [--print] [--one SEED]
+const USAGE: &str = "usage: tributary-sim [--seeds N] [--start S] [--plant NAME] [--damage] [--print] [--one SEED]
   --seeds N      seeds to run, each in two processes that must agree (default 20)
   --start S      the first seed (default 1)
   --plant NAME   run with a planted bug instead, which one of the seeds must catch; 'none' plants none
-                 (default: none, then each of them in turn)
+                 (default: none, then none with damaged journals, then each of them in turn)
+  --damage       run with damaged journals only, and no planted bug
   --print        print every event
   --one SEED     one seed in this process";
 
@@ -32,6 +35,7 @@ impl Arguments {
             start: 1,
             plants: Plant::ALL.to_vec(),
             unplanted: true,
+            damaged: false,
             print: false,
             one: None,
         };
@@ -43,6 +47,10 @@ impl Arguments {
                 "--seeds" => parsed.seeds = number(&value()?)?,
                 "--start" => parsed.start = number(&value()?)?,
                 "--one" => parsed.one = Some(number(&value()?)?),
+                "--damage" => {
+                    parsed.damaged = true;
+                    parsed.plants.clear();
+                }
                 "--print" => parsed.print = true,
                 "--plant" => {
                     let name = value()?;

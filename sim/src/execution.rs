@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::invariants::Violation;
-use crate::plant::Plant;
+use crate::plant::Course;
 use crate::scenarios::{Summary, crash_and_heal};
 use crate::trace::Trace;
 
@@ -31,14 +31,14 @@ impl Outcome {
 
 /// Runs the scenario from a seed. `print` shows the events as they happen. Once in a process: see
 /// `on_a_fresh_thread`.
-pub fn run(seed: u64, plant: Option<Plant>, print: bool) -> Outcome {
+pub fn run(seed: u64, course: Course, print: bool) -> Outcome {
     on_a_fresh_thread(move || {
         let mut world = madsim::runtime::Runtime::with_seed_and_config(seed, Default::default());
         world.set_time_limit(LONGEST);
         world.block_on(async move {
             let trace = Trace::new(print);
             let summary = Summary::default();
-            let result = crash_and_heal::run(plant, &trace, &summary).await;
+            let result = crash_and_heal::run(course, &trace, &summary).await;
             let (hash, events) = trace.digest();
             let summary = summary.to_string();
             Outcome { trace: hash, events, summary, violation: result.err() }

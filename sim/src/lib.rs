@@ -30,4 +30,4 @@ mod traffic;
 mod wire;
 
 pub use execution::{Outcome, run};
-pub use plant::Plant;
+pub use plant::{Course, Plant};

@@ -24,6 +24,15 @@ pub enum Plant {
     AnsweredAnew,
 }
 
+/// What a run is about beside its seed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Course {
+    pub plant: Option<Plant>,
+    /// Whether bits of edges' journals flip. Then spans may be missing, as the edges say, and a request that
+    /// was sent again may count again.
+    pub is_damaged: bool,
+}
+
 impl Plant {
     pub const ALL: [Plant; 7] = [
         Plant::AckBeforeSync,

@@ -8,7 +8,7 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context, bail};
-use tributary_sim::{Outcome, Plant};
+use tributary_sim::{Course, Outcome, Plant};
 
 use crate::arguments::Arguments;
 
@@ -16,7 +16,8 @@ use crate::arguments::Arguments;
 pub(crate) fn one(seed: u64, arguments: &Arguments) -> ExitCode {
     println!("seed {seed}");
     let plant = if arguments.unplanted { None } else { arguments.plants.first().copied() };
-    let outcome = tributary_sim::run(seed, plant, arguments.print);
+    let course = Course { plant, is_damaged: arguments.damaged };
+    let outcome = tributary_sim::run(seed, course, arguments.print);
     let Outcome { trace, events, summary, .. } = &outcome;
     println!("{trace:016x} {events} events; {summary}; {}", outcome.verdict());
     // Nothing of the simulated world has to be taken down in order.
@@ -26,8 +27,11 @@ pub(crate) fn one(seed: u64, arguments: &Arguments) -> ExitCode {
 
 pub(crate) fn many(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let mut good = true;
-    if arguments.unplanted {
-        good &= holds(arguments)?;
+    if arguments.unplanted && !arguments.damaged {
+        good &= holds(arguments, false)?;
+    }
+    if arguments.unplanted && (arguments.damaged || !arguments.plants.is_empty()) {
+        good &= holds(arguments, true)?;
     }
     for plant in &arguments.plants {
         good &= catches(arguments, *plant)?;
@@ -36,24 +40,27 @@ pub(crate) fn many(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 }
 
 /// Whether no seed breaks anything.
-fn holds(arguments: &Arguments) -> anyhow::Result<bool> {
+fn holds(arguments: &Arguments, is_damaged: bool) -> anyhow::Result<bool> {
+    let course = Course { plant: None, is_damaged };
+    let (name, flags) =
+        if is_damaged { ("damage", "--damage") } else { ("crash and heal", "--plant none") };
     let began = Instant::now();
     let mut failed = Vec::new();
     for seed in seeds(arguments) {
-        let story = twice(seed, None, arguments.print)?;
+        let story = twice(seed, course, arguments.print)?;
         println!("seed {seed}: {}", story.last);
         if !story.is_good {
             failed.push(seed);
         }
     }
     println!(
-        "crash and heal: {} seeds, {} failed {failed:?}, {:.1?}",
+        "{name}: {} seeds, {} failed {failed:?}, {:.1?}",
         arguments.seeds,
         failed.len(),
         began.elapsed()
     );
     for seed in &failed {
-        println!("  again: make sim ARGS=\"--one {seed} --plant none --print\"");
+        println!("  again: make sim ARGS=\"--one {seed} {flags} --print\"");
     }
     Ok(failed.is_empty())
 }
@@ -61,8 +68,9 @@ fn holds(arguments: &Arguments) -> anyhow::Result<bool> {
 /// Whether one of the seeds catches the bug; the first that does is enough.
 fn catches(arguments: &Arguments, plant: Plant) -> anyhow::Result<bool> {
     let began = Instant::now();
+    let course = Course { plant: Some(plant), is_damaged: false };
     for seed in seeds(arguments) {
-        let story = twice(seed, Some(plant), arguments.print)?;
+        let story = twice(seed, course, arguments.print)?;
         if story.panicked {
             println!("{}: seed {seed} {}", plant.name(), story.last);
         } else if !story.is_good {
@@ -90,8 +98,8 @@ struct Story {
     last: String,
 }
 
-fn twice(seed: u64, plant: Option<Plant>, print: bool) -> anyhow::Result<Story> {
-    let children = [start(seed, plant, print)?, start(seed, plant, false)?];
+fn twice(seed: u64, course: Course, print: bool) -> anyhow::Result<Story> {
+    let children = [start(seed, course, print)?, start(seed, course, false)?];
     let [first, second] = children.map(finish);
     let (first, second) = (first?, second?);
     if first.last != second.last {
@@ -100,10 +108,13 @@ fn twice(seed: u64, plant: Option<Plant>, print: bool) -> anyhow::Result<Story> 
     Ok(first)
 }
 
-fn start(seed: u64, plant: Option<Plant>, print: bool) -> anyhow::Result<Child> {
+fn start(seed: u64, course: Course, print: bool) -> anyhow::Result<Child> {
     let myself = std::env::current_exe().context("where this binary is")?;
     let mut command = Command::new(myself);
-    command.args(["--one", &seed.to_string(), "--plant", plant.map_or("none", Plant::name)]);
+    command.args(["--one", &seed.to_string(), "--plant", course.plant.map_or("none", Plant::name)]);
+    if course.is_damaged {
+        command.arg("--damage");
+    }
     if print {
         command.arg("--print");
     }

@@ -133,7 +133,9 @@ impl World {
     /// Takes requests and samples while shards go away, fall silent and come back.
     pub(crate) async fn live(&mut self, life: &Life, steps: usize, rng: &mut StdRng) {
         for _ in 0..steps {
-            sleep(Duration::from_millis(rng.gen_range(100..2500))).await;
+            // Behind a long pause nothing is open, and all that is settled can go.
+            let pause = if rng.gen_ratio(1, 10) { 20_000..30_000 } else { 100..2_500 };
+            sleep(Duration::from_millis(rng.gen_range(pause))).await;
             if rng.gen_ratio(1, 3) {
                 let mood = [Mood::Well, Mood::Well, Mood::Away, Mood::Mute][rng.gen_range(0..4)];
                 self.core.set_mood(rng.gen_range(0..usize::from(SHARDS)), mood);

@@ -123,10 +123,18 @@ impl Case {
             let first = self.harmed.iter().map(|record| record.index).min().expect("some");
             let most = 6 + self.harmed.len() as u64;
             assert!(last - first < most, "{}: not told, and not the end", self.name);
-            return (outcome, 0);
+            // A seal that was cut may have been counted in part: then what was open goes with it.
+            if self.records.iter().any(|of| of.index >= first && of.kind == Kind::Seal) {
+                return (outcome, 0);
+            }
         }
         let acked = sum(outcome.acked.iter());
-        let lost = sum(outcome.acked.iter().filter(|acked| self.may_be_lost(acked)));
+        let is_cut = outcome.records_damaged == 0;
+        let may_be_lost = |acked: &&Acked| match is_cut {
+            true => self.may_be_cut(acked),
+            false => self.may_be_lost(acked),
+        };
+        let lost = sum(outcome.acked.iter().filter(may_be_lost));
         let mut missing = 0;
         for (key, acked) in acked {
             let held = outcome.held.get(&key).copied().unwrap_or_default();
@@ -142,23 +150,35 @@ impl Case {
     }
 
     fn may_be_lost(&self, acked: &Acked) -> bool {
-        let is_its = |record: &Found| record.arrival_ns == Some(acked.at_ns);
-        self.harmed.iter().any(|record| match record.kind {
-            Kind::Request => is_its(record),
-            Kind::Samples => {
-                let text = acked.at_ns.to_string();
-                record.payload.windows(text.len()).any(|bytes| bytes == text.as_bytes())
-            }
-            // With it those requests of its segment that name what it says.
-            Kind::Define => self.behind(record).any(is_its),
-            _ => false,
-        })
+        // With a definition those requests of its segment that name what it says.
+        let goes_with = |record: &Found| {
+            record.kind == Kind::Define && self.behind(record).any(|behind| holds(behind, acked))
+        };
+        self.harmed.iter().any(|record| holds(record, acked) || goes_with(record))
+    }
+
+    /// As a harmed record that nothing vouches for takes with it what stands behind.
+    fn may_be_cut(&self, acked: &Acked) -> bool {
+        let first = self.harmed.iter().map(|record| record.index).min();
+        let mut cut = self.records.iter().filter(|of| first.is_some_and(|first| of.index >= first));
+        cut.any(|record| holds(record, acked))
     }
 
     fn behind(&self, record: &Found) -> impl Iterator<Item = &Found> {
         let (path, index) = (record.path.clone(), record.index);
         let in_segment = self.records.iter().filter(move |of| of.path == path && of.index > index);
         in_segment.filter(|of| of.kind == Kind::Request)
+    }
+}
+
+/// Whether it is the record of what was acked.
+fn holds(record: &Found, acked: &Acked) -> bool {
+    let text = acked.at_ns.to_string();
+    let is_said = || record.payload.windows(text.len()).any(|bytes| bytes == text.as_bytes());
+    match record.kind {
+        Kind::Request => record.arrival_ns == Some(acked.at_ns),
+        Kind::Samples => is_said(),
+        _ => false,
     }
 }
 
@@ -172,12 +192,16 @@ fn sum<'a>(acked: impl Iterator<Item = &'a Acked>) -> Counted {
 
 const HARMS: [Harm; 3] = [Harm::Flip, Harm::Length, Harm::Zeros];
 
+fn seed() -> u64 {
+    std::env::var("DAMAGE_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(0)
+}
+
 /// Journals of many small segments that were trimmed, and of one that never was; after one life and after
 /// several, with what earlier ones left still under way.
 fn journals() -> Vec<(Left, Rc<[Found]>)> {
     let lives =
         [(1, 1 << 20, 1, 40), (2, 2 << 10, 1, 60), (3, 3 << 10, 3, 25), (4, 1 << 20, 3, 20)];
-    let seeds = std::env::var("DAMAGE_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(0);
+    let seeds = seed();
     let lived =
         lives.map(|(seed, segment, lives, steps)| lived(seeds * 4 + seed, segment, lives, steps));
     lived.into_iter().map(|left| (left.clone(), records(&left.folder).into())).collect()
@@ -224,6 +248,22 @@ fn each_record_is_damaged_in_turn() {
     assert!(missing > 0 && known_otherwise > 0, "the sweep has met nothing");
     // Not every journal has a source's end in it.
     assert!(kinds.len() >= 6, "{kinds:?}");
+}
+
+/// Just after a trim, just before what restates a record, in the middle of whatever goes on.
+#[test]
+fn the_ends_of_a_journal_are_damaged_wherever_it_ends() {
+    let seeds = seed();
+    for steps in 1..60 {
+        let left = lived(seeds * 60 + steps, 2 << 10, 1, steps as usize);
+        let records: Rc<[Found]> = records(&left.folder).into();
+        let ends = (0..3).chain(records.len().saturating_sub(3)..records.len());
+        for at in ends.filter(|at| *at < records.len()) {
+            let case = Case::new(&left, &records, &records[at..=at], HARMS[at % 3], steps);
+            let dies_again = (at % 2 == 0).then_some(steps);
+            Case { dies_again, ..case }.check_strictly();
+        }
+    }
 }
 
 #[test]

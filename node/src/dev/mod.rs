@@ -227,8 +227,14 @@ impl Node {
             let files: Arc<dyn Files> = self.disk.clone();
             let shards = Arc::new(self.store.clone());
             let options = self.config.edge.options(&dir, &Labels::default());
+            let journal_limit = options.journal_limit_bytes;
             match Edge::open_to_drain(options, files, self.clock.clone(), shards).await {
-                Ok(edge) => self.draining.spawn("a drain", edge.run(self.draining.shutdown())),
+                Ok(edge) => {
+                    let metrics = edge.metrics().clone();
+                    let look = move || health::edge(&metrics, journal_limit);
+                    self.health.watch(&format!("drain:{name}"), look);
+                    self.draining.spawn("a drain", edge.run(self.draining.shutdown()));
+                }
                 Err(error) => {
                     warn!(dir, %error, "an earlier run's edge cannot be drained");
                     let component = self.health.component(&format!("drain:{name}"));

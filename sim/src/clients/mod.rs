@@ -25,7 +25,7 @@ pub(crate) use habit::Habit;
 use crate::cluster::{EdgeNode, Life};
 use crate::invariants::Observed;
 use crate::oracle::Oracle;
-use crate::plant::Plant;
+use crate::plant::Course;
 use crate::trace::Trace;
 use crate::traffic;
 use exporter::Exporter;
@@ -40,6 +40,7 @@ pub(crate) struct Clients {
     pub(crate) edges: [EdgeNode; 2],
     pub(crate) oracle: RefCell<Oracle>,
     front: Front,
+    is_damaged: bool,
     /// How long an edge remembers what it answered.
     memory: Duration,
     requests: Cell<usize>,
@@ -55,14 +56,16 @@ impl Clients {
         observed: Observed,
         edges: [EdgeNode; 2],
         memory: Duration,
-        plant: Option<Plant>,
+        course: Course,
     ) -> Self {
+        let oracle = Oracle { repeats_may_count: course.is_damaged, ..Oracle::default() };
         Clients {
             trace,
             observed,
             edges,
-            oracle: RefCell::default(),
-            front: Front::new(plant),
+            oracle: RefCell::new(oracle),
+            front: Front::new(course.plant),
+            is_damaged: course.is_damaged,
             memory,
             requests: Cell::new(0),
             exporters: RefCell::default(),

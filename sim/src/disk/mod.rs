@@ -15,6 +15,7 @@ use tributary_store::disk::{Disk, Families, File, Files, Lock, Result};
 
 mod families;
 mod file;
+mod harm;
 mod trap;
 mod trouble;
 
@@ -23,6 +24,8 @@ pub(crate) use trouble::Trouble;
 
 use crate::plant::Plant;
 
+/// Where an edge keeps what it has acked.
+pub(crate) const JOURNAL: &str = "edge/journal";
 /// Where an edge keeps what its journal has let go of.
 pub(crate) const FINGERPRINTS: &str = "edge/fingerprints";
 

@@ -28,6 +28,8 @@ pub(crate) const FUTURE_S: u64 = 900;
 
 #[derive(Default)]
 pub(crate) struct Oracle {
+    /// Edges may have lost what they knew of a request.
+    pub(crate) repeats_may_count: bool,
     requests: Vec<Request>,
     /// All that was ever sent, each request as often as it may count.
     greatest: Tally,
@@ -72,6 +74,9 @@ impl Oracle {
         let tries = &mut self.requests[request].tries;
         tries.push(Outcome::Unknown);
         let number = tries.len() - 1;
+        if number > 0 && self.repeats_may_count {
+            self.sends_beyond_memory(request);
+        }
         Try { request, number, began: self.moment() }
     }
 

@@ -18,6 +18,8 @@ pub(crate) struct Counts {
     unknown: usize,
     pub(crate) troubles: usize,
     pub(crate) clock_steps: usize,
+    /// Records of journals.
+    pub(crate) damaged: usize,
     /// Repeats to an edge that has just started.
     pub(crate) remembered: usize,
     /// Records that the journals have let go of.
@@ -29,6 +31,10 @@ pub(crate) struct Counts {
 impl Summary {
     pub(crate) fn count(&self, which: impl FnOnce(&mut Counts) -> &mut usize) {
         *which(&mut self.locked()) += 1;
+    }
+
+    pub(crate) fn damaged(&self) -> usize {
+        self.locked().damaged
     }
 
     /// `sent`: requests and tries. `fates`: acked, refused, unknown. `gone`: records of
@@ -49,12 +55,12 @@ impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let counts = *self.locked();
         let Counts { requests, tries, acked, refused, unknown, .. } = counts;
-        let Counts { troubles, clock_steps, remembered, trimmed, forgotten, .. } = counts;
+        let Counts { troubles, clock_steps, damaged, remembered, trimmed, forgotten, .. } = counts;
         write!(
             f,
             "{requests} requests in {tries} tries: {acked} acked, {refused} refused, {unknown} unknown, \
-             {remembered} remembered; {troubles} troubles, {clock_steps} steps, {trimmed} trimmed, \
-             {forgotten} forgotten"
+             {remembered} remembered; {troubles} troubles, {clock_steps} steps, {damaged} damaged, \
+             {trimmed} trimmed, {forgotten} forgotten"
         )
     }
 }
