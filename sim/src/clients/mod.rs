@@ -58,7 +58,7 @@ impl Clients {
         memory: Duration,
         course: Course,
     ) -> Self {
-        let oracle = Oracle { repeats_may_count: course.is_damaged, ..Oracle::default() };
+        let oracle = Oracle::new(course.is_damaged);
         Clients {
             trace,
             observed,

@@ -140,6 +140,9 @@ impl Setting {
         let clock: Arc<dyn Clock> = Arc::new(self.clock.clone());
         let files = Arc::new(self.disk.clone());
         let (edge, handle) = Edge::open(options, fresh, files, clock, self.wire.clone()).await?;
+        if handle.metrics().journal_records_damaged.get() > 0 {
+            self.wire.observed.tell_damage();
+        }
         let (sender, stopped) = watch::channel(false);
         let source = SourceId { edge: self.id, boot };
         let life = Life { handle, source, began_ms };

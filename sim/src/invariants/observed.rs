@@ -28,6 +28,8 @@ struct Inner {
     /// What the slices held that a shard has acked.
     acked: BTreeMap<ShardId, Tally>,
     violation: Option<Violation>,
+    /// An edge has said at a start that it lost records.
+    damage_told: bool,
 }
 
 impl Observed {
@@ -79,6 +81,15 @@ impl Observed {
 
     pub(crate) fn report(&self, violation: Violation) {
         self.locked().violation.get_or_insert(violation);
+    }
+
+    pub(crate) fn tell_damage(&self) {
+        self.locked().damage_told = true;
+    }
+
+    /// Whether acked spans may be missing.
+    pub(crate) fn is_damage_told(&self) -> bool {
+        self.locked().damage_told
     }
 
     /// The first thing that was seen and should not have been.

@@ -29,7 +29,7 @@ pub(crate) const FUTURE_S: u64 = 900;
 #[derive(Default)]
 pub(crate) struct Oracle {
     /// Edges may have lost what they knew of a request.
-    pub(crate) repeats_may_count: bool,
+    repeats_may_count: bool,
     requests: Vec<Request>,
     /// All that was ever sent, each request as often as it may count.
     greatest: Tally,
@@ -61,6 +61,10 @@ pub(crate) struct AckedAt<'a> {
 }
 
 impl Oracle {
+    pub(crate) fn new(repeats_may_count: bool) -> Self {
+        Oracle { repeats_may_count, ..Oracle::default() }
+    }
+
     /// Notes a request that is about to be sent. `region`: the label of the edge that it goes to.
     pub(crate) fn note(&mut self, sent: &Sent, region: &str, shards: u16) -> usize {
         self.requests.push(Request::new(sent, region, shards));

@@ -269,7 +269,7 @@ impl World {
         self.trace.event(format_args!("healed after {took:?}"));
         let held = self.watch(|_| true).await?.expect("the core stays up");
         let oracle = &self.clients.oracle;
-        if self.summary.damaged() == 0 {
+        if !self.observed.is_damage_told() {
             invariants::exactly_once(&held, &oracle.borrow())?;
         }
         invariants::closed_refuses_slices(&self.observed, &store).await?;

@@ -33,10 +33,6 @@ impl Summary {
         *which(&mut self.locked()) += 1;
     }
 
-    pub(crate) fn damaged(&self) -> usize {
-        self.locked().damaged
-    }
-
     /// `sent`: requests and tries. `fates`: acked, refused, unknown. `gone`: records of
     /// journals, and of fingerprints' logs.
     pub(crate) fn close(&self, sent: (usize, usize), fates: [usize; 3], gone: [u64; 2]) {
