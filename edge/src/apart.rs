@@ -51,6 +51,9 @@ async fn keep(files: &Arc<dyn Files>, apart: &str, path: &str, kept: &str) -> di
     if !files.list(apart).await?.iter().any(|known| known == name) {
         files.link(path, kept).await?;
         files.sync_dir(apart).await?;
+        if let Some((above, _)) = apart.rsplit_once('/') {
+            files.sync_dir(above).await?;
+        }
     }
     Ok(())
 }
@@ -64,4 +67,69 @@ async fn thin_out(files: &Arc<dyn Files>, apart: &str, log: &str) -> disk::Resul
         files.remove(&format!("{apart}/{name}")).await?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use tributary_store::disk::ErrorKind;
+    use tributary_store::disk::memory::{Fault, MemoryDisk, Operation};
+    use tributary_store::log::Index;
+
+    use super::*;
+
+    async fn damaged(disk: &MemoryDisk, first: u64) -> Damage {
+        let path = format!("edge/journal/{first:020}.log");
+        disk.create_dir("edge/journal").await.unwrap();
+        disk.replace(&path, Bytes::from(first.to_string())).await.unwrap();
+        Damage { path, from: Index(first), to: Index(first + 1), bytes: 1 }
+    }
+
+    async fn kept(disk: &MemoryDisk) -> Vec<String> {
+        disk.list("edge/damaged").await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_damaged_file_outlives_its_trim_under_another_name() {
+        let disk = MemoryDisk::new();
+        let files: Arc<dyn Files> = Arc::new(disk.clone());
+        set_apart(&files, "edge", "journal", &[]).await;
+        assert_eq!(kept(&disk).await, [""; 0], "nothing is damaged");
+        let damage = [damaged(&disk, 7).await];
+        for _ in 0..2 {
+            set_apart(&files, "edge", "journal", &damage).await;
+            assert_eq!(kept(&disk).await, ["journal-00000000000000000007.log"]);
+        }
+        disk.remove(&damage[0].path).await.unwrap();
+        disk.sync_dir("").await.unwrap();
+        disk.crash(1);
+        let bytes = disk.reopen().read("edge/damaged/journal-00000000000000000007.log").await;
+        assert_eq!(bytes.unwrap(), Some(Bytes::from("7")));
+    }
+
+    #[tokio::test]
+    async fn the_newest_are_kept_of_each_log() {
+        let disk = MemoryDisk::new();
+        let files: Arc<dyn Files> = Arc::new(disk.clone());
+        let other = damaged(&disk, 3).await;
+        set_apart(&files, "edge", "fingerprints", &[other]).await;
+        for first in 0..20 {
+            let damage = damaged(&disk, first).await;
+            set_apart(&files, "edge", "journal", &[damage]).await;
+        }
+        let kept = kept(&disk).await;
+        assert_eq!((kept.len(), &kept[0][..]), (KEPT + 1, "fingerprints-00000000000000000003.log"));
+        assert_eq!(kept[1], "journal-00000000000000000012.log");
+    }
+
+    #[tokio::test]
+    async fn a_disk_that_keeps_nothing_stops_nobody() {
+        let disk = MemoryDisk::new();
+        let files: Arc<dyn Files> = Arc::new(disk.clone());
+        let damage = [damaged(&disk, 7).await];
+        let (on, under, kind) = (Operation::Name, String::new(), ErrorKind::Full);
+        disk.fail(Fault { on, under, after: 0, times: u64::MAX, kind });
+        set_apart(&files, "edge", "journal", &damage).await;
+        assert_eq!(kept(&disk).await, [""; 0]);
+    }
 }
