@@ -59,22 +59,28 @@ impl Core {
     }
 
     pub(crate) fn held(&self) -> Held {
-        self.held.lock().unwrap().clone()
+        self.held.lock().expect("nothing panics while it is held").clone()
     }
 
     pub(crate) fn set_mood(&self, shard: usize, mood: Mood) {
-        self.moods.lock().unwrap()[shard] = mood;
+        self.moods.lock().expect("nothing panics while it is held")[shard] = mood;
     }
 
     pub(crate) fn is_closed(&self, source: SourceId) -> bool {
-        let held = self.held.lock().unwrap();
+        let held = self.held.lock().expect("nothing panics while it is held");
         let mut shards = (0..SHARDS).map(ShardId);
         shards.all(|shard| held.sources.get(&(source, shard)).is_none_or(|known| known.closed))
     }
 
     pub(crate) fn sources(&self) -> Vec<SourceId> {
-        let mut sources: Vec<_> =
-            self.held.lock().unwrap().sources.keys().map(|(source, _)| *source).collect();
+        let mut sources: Vec<_> = self
+            .held
+            .lock()
+            .expect("nothing panics while it is held")
+            .sources
+            .keys()
+            .map(|(source, _)| *source)
+            .collect();
         sources.dedup();
         sources
     }
@@ -89,11 +95,13 @@ impl Shards for Link {
     async fn offer(&self, shard: ShardId, entry: Entry) -> Result<Answer, OfferError> {
         tokio::task::yield_now().await;
         let away = || OfferError::Unavailable { shard, reason: "told to".into() };
-        let mood = self.core.moods.lock().unwrap()[usize::from(shard.0)];
+        let mood =
+            self.core.moods.lock().expect("nothing panics while it is held")[usize::from(shard.0)];
         if mood == Mood::Away || !self.is_up.load(Ordering::Relaxed) {
             return Err(away());
         }
-        let answer = self.core.held.lock().unwrap().take(shard, &entry);
+        let answer =
+            self.core.held.lock().expect("nothing panics while it is held").take(shard, &entry);
         if mood == Mood::Mute { Err(away()) } else { Ok(answer) }
     }
 }

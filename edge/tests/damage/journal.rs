@@ -68,7 +68,8 @@ fn read(path: &str, index: u64, payload: Bytes, at: usize, end: usize) -> Found 
         other => panic!("record kind {other}"),
     };
     let source = (kind != Kind::Standing).then(|| {
-        SourceId::from_bytes(payload[2..2 + SourceId::BYTES].try_into().unwrap()).expect("a source")
+        let bytes = payload[2..2 + SourceId::BYTES].try_into().expect("so many");
+        SourceId::from_bytes(bytes).expect("a source")
     });
     let arrival_ns = (kind == Kind::Request).then(|| {
         let tenant = 2 + SourceId::BYTES;
@@ -107,7 +108,7 @@ impl Found {
         let mut bytes = folder[&self.path].to_vec();
         match how {
             Harm::Flip => {
-                bytes[rng.gen_range(self.at + HEAD_BYTES..self.end)] ^= 1 << rng.gen_range(0..8)
+                bytes[rng.gen_range(self.at + HEAD_BYTES..self.end)] ^= 1 << rng.gen_range(0..8);
             }
             Harm::Length => bytes[self.at + 4] ^= 1 << rng.gen_range(0..6),
             Harm::Zeros => bytes[self.at..self.end].fill(0),

@@ -100,10 +100,10 @@ pub(crate) fn lived(seed: u64, segment_bytes: u64, lives: usize, steps: usize) -
 impl World {
     pub(crate) async fn of(left: &Left) -> Self {
         let disk = MemoryDisk::new();
-        disk.create_dir(DIR).await.unwrap();
-        disk.create_dir("edge/fingerprints").await.unwrap();
+        disk.create_dir(DIR).await.expect("a sound disk");
+        disk.create_dir("edge/fingerprints").await.expect("a sound disk");
         for (path, bytes) in &left.folder {
-            disk.replace(path, bytes.clone()).await.unwrap();
+            disk.replace(path, bytes.clone()).await.expect("a sound disk");
         }
         let clock = Arc::new(PausedClock { began: Instant::now(), from_ns: left.now_ns });
         World {
@@ -195,7 +195,7 @@ impl World {
     pub(crate) async fn left(&self) -> Left {
         let mut folder = Folder::new();
         for dir in ["edge", DIR, "edge/fingerprints"] {
-            for name in self.disk.list(dir).await.unwrap() {
+            for name in self.disk.list(dir).await.expect("a sound disk") {
                 let path = format!("{dir}/{name}");
                 if let Ok(Some(bytes)) = self.disk.read(&path).await {
                     folder.insert(path, bytes);
@@ -208,7 +208,7 @@ impl World {
     }
 
     pub(crate) async fn set_apart(&self) -> Vec<String> {
-        self.disk.list("edge/damaged").await.unwrap()
+        self.disk.list("edge/damaged").await.expect("a sound disk")
     }
 }
 

@@ -324,7 +324,8 @@ fn records_here_and_there_are_damaged() {
 fn a_segment_is_gone() {
     for (left, records) in journals() {
         let mut paths: BTreeSet<_> = records.iter().map(|record| &record.path).collect();
-        (paths.pop_first(), paths.pop_last());
+        paths.pop_first();
+        paths.pop_last();
         for path in paths.iter() {
             let harmed: Vec<_> =
                 records.iter().filter(|record| record.path == **path).cloned().collect();
