@@ -6,8 +6,11 @@ use bytes::Bytes;
 use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tributary_proto::{Metric, SourceId};
-use tributary_spanmetrics::{Config, Content, Encoding, Labels, Partial, Tenant, WalkError};
+use tributary_spanmetrics::{
+    Config, Content, Encoding, Labels, Partial, Tenant, WalkError, Walked,
+};
 use tributary_store::log::MAX_RECORD_BYTES;
+use tributary_store::plants::{self, Plant};
 use twox_hash::XxHash3_128;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -34,6 +37,12 @@ pub struct TraceAnswer {
     pub late: u64,
     /// Left out, since they end further ahead than the future limit.
     pub future: u64,
+}
+
+impl TraceAnswer {
+    fn of(walked: &Walked) -> Self {
+        TraceAnswer { accepted: walked.accepted, late: walked.late, future: walked.future }
+    }
 }
 
 /// A sample of one of the node's own series.
@@ -191,6 +200,10 @@ impl EdgeHandle {
                 self.metrics.requests_duplicate.add(1);
                 Ok(answer)
             }
+            Registration::InFlight(_) if plants::is(Plant::WaiterAckedEarly) => {
+                let walked = self.walk(&request, self.clock.now_ns())?;
+                Ok(TraceAnswer::of(&walked))
+            }
             Registration::InFlight(first) => {
                 let answer = first.await.map_err(|_| Refusal::Stopping)??;
                 self.metrics.requests_duplicate.add(1);
@@ -214,22 +227,18 @@ impl EdgeHandle {
         uptime: Uptime,
         registered: Registered,
     ) -> Result<(TraceAnswer, Option<Answered>), Refusal> {
-        let TraceRequest { tenant, encoding, body } = request;
         let arrival_ns = self.clock.now_ns();
-        let begun = self.check_room().and_then(|()| {
-            let walked = self.walkers.take().walk(&body, encoding, &tenant, arrival_ns)?;
-            drop(body);
-            let answer =
-                TraceAnswer { accepted: walked.accepted, late: walked.late, future: walked.future };
-            Ok((walked, answer))
-        });
-        let (walked, answer) = match begun {
-            Ok(begun) => begun,
+        let begun = self.check_room().and_then(|()| self.walk(&request, arrival_ns));
+        let TraceRequest { tenant, body, .. } = request;
+        drop(body);
+        let walked = match begun {
+            Ok(walked) => walked,
             Err(refusal) => {
                 registered.refuse(refusal.clone());
                 return Err(refusal);
             }
         };
+        let answer = TraceAnswer::of(&walked);
         if answer == TraceAnswer::default() {
             drop(registered);
             self.metrics.requests_accepted.add(1);
@@ -248,6 +257,11 @@ impl EdgeHandle {
         let record = head.record(&walked.partial);
         let waiting = Waiting { partial: walked.partial, counts, uptime, registered };
         Ok((answer, Some(self.send(record, Cargo::Request(Box::new(waiting)))?)))
+    }
+
+    fn walk(&self, request: &TraceRequest, arrival_ns: u64) -> Result<Walked, Refusal> {
+        let TraceRequest { tenant, encoding, body } = request;
+        Ok(self.walkers.take().walk(body, *encoding, tenant, arrival_ns)?)
     }
 
     /// Whether a request may come in at all; receivers ask before they read its body.

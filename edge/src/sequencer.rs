@@ -15,6 +15,7 @@ use tracing::{info, warn};
 use tributary_proto::{Entry, ShardId, SourceId};
 use tributary_spanmetrics::{Groups, WindowEnd};
 use tributary_store::log::{Index, LogError, SegmentLog};
+use tributary_store::plants::{self, Plant};
 
 use crate::ceiling::Ceiling;
 use crate::clock::Clock;
@@ -151,7 +152,10 @@ impl Sequencer {
         if waiting.is_empty() {
             return;
         }
-        let commands = std::mem::take(waiting);
+        let mut commands = std::mem::take(waiting);
+        if plants::is(Plant::CancelledRequestDropped) {
+            drop_cancelled(&mut commands);
+        }
         let appended = if self.log.bytes() > self.journal_limit_bytes {
             let (bytes, limit) = (self.log.bytes(), self.journal_limit_bytes);
             Err(Refusal::Journal(format!("it holds {bytes} bytes of at most {limit}")))
@@ -295,6 +299,10 @@ impl Sequencer {
         let sealed = self.ledger.take_in(at, record);
         let sealed = sealed.ok().flatten().expect("a seal has slices and names no group");
         self.ship(at, sealed);
+        if plants::is(Plant::TrimBeforeApply) {
+            self.to_settle.insert(at);
+            self.settle().await;
+        }
         Ok(())
     }
 
@@ -529,5 +537,15 @@ impl Sequencer {
         let next = self.sealable_to() + self.window_ms + self.grace.as_millis() as i64;
         let wait_ms = (next - self.clock.now_ms()).clamp(1, self.window_ms);
         Duration::from_millis(wait_ms as u64)
+    }
+}
+
+/// Only planted.
+fn drop_cancelled(commands: &mut Vec<Command>) {
+    let cancelled = commands.extract_if(.., |command| command.answer.is_closed());
+    for command in cancelled {
+        if let Cargo::Request(waiting) = command.cargo {
+            waiting.registered.complete(waiting.uptime, waiting.counts.answer);
+        }
     }
 }

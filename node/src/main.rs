@@ -71,6 +71,17 @@ fn check_config(file: &Path) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// In a build for `make chaos-plants` alone.
+#[cfg(feature = "plants")]
+fn plant_a_bug() -> Result<()> {
+    const PLANT: &str = "TRIBUTARY_PLANT";
+    let Some(name) = std::env::var_os(PLANT) else { return Ok(()) };
+    let name = name.to_string_lossy();
+    tributary_store::plants::sow(&name).with_context(|| format!("{PLANT} is set"))?;
+    tracing::warn!(plant = %name, "A BUG IS PLANTED ON PURPOSE: this process loses or doubles spans");
+    Ok(())
+}
+
 fn dev(args: DevArgs) -> Result<ExitCode> {
     let mut config = args.config.as_deref().map_or_else(|| Ok(Config::default()), Config::load)?;
     config.log.format = args.log_format.unwrap_or(config.log.format);
@@ -79,6 +90,8 @@ fn dev(args: DevArgs) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     logs::start(&config.log)?;
+    #[cfg(feature = "plants")]
+    plant_a_bug()?;
     let format = config.log.format;
     let options = dev::Options {
         data: args.data,

@@ -3,6 +3,7 @@
 //! - [`disk`]: the seam, its real half and its twin in memory.
 //! - [`log`]: the segment log; an edge's journal is its first user.
 //! - [`shard`]: one shard: apply, views, dumps. `family` has the bytes of its keys and values.
+//! - [`plants`]: bugs on purpose, in a build of their own.
 //! - [`Store`]: all shards of a node. [`Home`]: the folder they live in.
 //!
 //! What this crate does not do: it never asks a clock, and knows nothing of PromQL. Series are made of
@@ -14,6 +15,7 @@ mod home;
 pub mod log;
 mod matcher;
 mod metrics;
+pub mod plants;
 pub mod shard;
 mod store;
 

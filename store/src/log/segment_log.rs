@@ -12,6 +12,7 @@ use super::recover::{Recovered, recover};
 use super::segment::{self, HEADER_BYTES, Segment};
 use super::{Index, LogError, Options, Reader, Result};
 use crate::disk::{File, Files};
+use crate::plants::{self, Plant};
 
 pub struct SegmentLog {
     files: Arc<dyn Files>,
@@ -152,6 +153,9 @@ impl SegmentLog {
         let file = Arc::clone(&target.file);
         self.doubt = Some(Doubt { file: Arc::clone(&file), len: target.len });
         let mut written = file.append_sync(bytes).await;
+        if plants::is(Plant::FailedSyncRetried) && file.len() == end && written.is_err() {
+            written = file.sync().await;
+        }
         if target.is_new && written.is_ok() {
             written = self.files.sync_dir(&self.dir).await;
         }

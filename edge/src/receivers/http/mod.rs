@@ -12,6 +12,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use tokio::time::timeout;
 use tributary_spanmetrics::Encoding;
+use tributary_store::plants::{self, Plant};
 
 use crate::receivers::answer::Answer;
 use crate::receivers::body::{Body, Coding, Held};
@@ -42,6 +43,9 @@ pub(crate) async fn answer_http1(
     let encoding = encoding_of(&head.headers);
     let answered = guarded(async {
         let received = receive(service, &head, encoding, &mut body).await?;
+        if plants::is(Plant::CancelledRequestDropped) {
+            return received.export(service).await;
+        }
         let service = service.clone();
         tasks.run(async move { received.export(&service).await }).await
     });
