@@ -49,15 +49,22 @@ clients: $(if $(TRIBUTARY_BIN),,build) ## SDKs and Collectors while the edge is 
 	@$(WITH_ENV); .ci/setup clients; clients/run --rounds $(if $(filter file,$(origin ROUNDS)),8,$(ROUNDS)) $(ARGS)
 
 # A binary that TRIBUTARY_BIN names is taken as it is.
-CHAOS := TRIBUTARY_BIN="$${TRIBUTARY_BIN:-$$CARGO_TARGET_DIR/release/tributary}" "$$CARGO_TARGET_DIR/release/tributary-chaos"
+CHAOS := "$$CARGO_TARGET_DIR/release/tributary-chaos"
 
 chaos: $(if $(TRIBUTARY_BIN),,build) chaos-build ## kills, power cuts, bad disks, exact sums; root: ROUNDS=200 MODES="kill power full eio"
-	@$(WITH_ENV); $(CHAOS) run --rounds $(ROUNDS) $(MODES:%=--mode %) $(ARGS)
+	@$(WITH_ENV); export TRIBUTARY_BIN="$${TRIBUTARY_BIN:-$$CARGO_TARGET_DIR/release/tributary}"; \
+	    $(CHAOS) run --rounds $(ROUNDS) $(MODES:%=--mode %) $(ARGS)
 
-chaos-plants: $(if $(TRIBUTARY_BIN),,build) chaos-build ## planted bugs that chaos must catch; TRIBUTARY_BIN names a build with them
-	@$(WITH_ENV); $(CHAOS) plants --rounds $(ROUNDS) $(ARGS)
+# ROUNDS is 60 here unless it is given.
+chaos-plants: $(if $(TRIBUTARY_BIN),,plants-build) chaos-build ## bugs on purpose that chaos must catch; root: ROUNDS=60 ARGS="--only NAME --seed N"
+	@$(WITH_ENV); export TRIBUTARY_BIN="$${TRIBUTARY_BIN:-$$PLANTS_TARGET_DIR/release/tributary}"; \
+	    $(CHAOS) plants --rounds $(if $(filter file,$(origin ROUNDS)),60,$(ROUNDS)) $(ARGS)
 
-.PHONY: chaos-build
+.PHONY: chaos-build plants-build
+plants-build:
+	@$(WITH_ENV); .ci/setup release; \
+	    cargo build $(CARGO_FLAGS) --release -p tributary-node --features plants --target-dir "$$PLANTS_TARGET_DIR"
+
 chaos-build:
 	@$(WITH_ENV); .ci/setup chaos; cargo test $(CARGO_FLAGS) -q -p tributary-chaos
 	@$(WITH_ENV); cargo build $(CARGO_FLAGS) --release -p tributary-chaos

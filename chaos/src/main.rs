@@ -84,33 +84,31 @@ async fn run_plants(task: &PlantsArguments) -> anyhow::Result<bool> {
     let mut modes: Vec<Mode> = chosen.iter().map(|planted| planted.mode).collect();
     modes.dedup();
     for mode in Mode::ALL.into_iter().filter(|mode| modes.contains(mode)) {
-        let options =
-            Options { at_least_once: task.at_least_once, ..common.options(mode, task.rounds) };
+        let options = task.options(mode);
+        println!("without a plant: {}, seed {}", mode.name(), options.seed);
         let report =
             in_folder(common, mode.name(), async |dir| rounds::run(&options, dir).await).await?;
         is_good &= report.is_sound();
         let verdict =
             if report.is_sound() { "sound, as it must be" } else { "BROKEN WITHOUT A PLANT" };
-        lines.push(format!("| – | {} | {verdict} | {} |", mode.name(), report.rounds()));
+        lines.push(format!("| – | {} | {verdict} | {} |", mode.name(), report.findings()));
         if !report.is_sound() {
             println!("{report}");
         }
     }
     for planted in chosen {
         println!("planted: {}", planted.name);
-        let options = Options {
-            at_least_once: task.at_least_once,
-            ..common.options(planted.mode, task.rounds)
-        };
+        let options = task.options(planted.mode);
         let report =
             in_folder(common, planted.name, async |dir| planted.run(&options, dir).await).await?;
         is_good &= !report.is_sound();
         let verdict = if report.is_sound() { "**NOT CAUGHT**" } else { "caught" };
         let mode = planted.mode.name();
-        lines.push(format!("| {} | {mode} | {verdict} | {} |", planted.name, report.rounds()));
+        lines.push(format!("| {} | {mode} | {verdict} | {} |", planted.name, report.findings()));
         println!("{report}");
     }
-    println!("| plant | mode | verdict | rounds |\n|---|---|---|---:|\n{}", lines.join("\n"));
+    println!("| plant | mode | verdict | {} |", Report::FINDINGS);
+    println!("|---|---|---|---:|---:|---:|---:|---:|\n{}", lines.join("\n"));
     Ok(is_good)
 }
 

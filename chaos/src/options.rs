@@ -1,6 +1,7 @@
 //! What a run is told to do.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::ValueEnum;
 
@@ -54,6 +55,8 @@ pub struct Options {
     pub binary: PathBuf,
     pub mode: Mode,
     pub rounds: u64,
+    /// The first round that begins later than this is a comparison, and the last.
+    pub limit: Option<Duration>,
     pub seed: u64,
     /// Rounds between two comparisons.
     pub check_every: u64,

@@ -45,6 +45,9 @@ pub struct Report {
 }
 
 impl Report {
+    /// What `findings` tells.
+    pub const FINDINGS: &str = "rounds | s | spans lost | too often | else";
+
     pub fn is_sound(&self) -> bool {
         self.differences.is_empty() && self.violations.is_empty()
     }
@@ -64,8 +67,11 @@ impl Report {
         }
     }
 
-    pub fn rounds(&self) -> u64 {
-        self.rounds
+    /// In a table's cells.
+    pub fn findings(&self) -> String {
+        let Report { rounds, lost_spans, surplus_spans, violations, .. } = self;
+        let (seconds, violations) = (self.took.as_secs(), violations.len());
+        format!("{rounds} | {seconds} | {lost_spans} | {surplus_spans} | {violations}")
     }
 
     pub fn json(&self) -> Value {

@@ -57,9 +57,9 @@ impl Server {
         data: PathBuf,
         log: PathBuf,
         plant: Option<String>,
-        rng: &mut impl Rng,
     ) -> anyhow::Result<Server> {
-        let offset = free_offset(rng)?;
+        // Not by the seed: two runs of one seed may go side by side.
+        let offset = free_offset(&mut rand::thread_rng())?;
         Ok(Server { binary, data, log, offset, plant, running: None, lives: 0 })
     }
 
@@ -127,6 +127,15 @@ impl Server {
             }
             Err(_) => Ok(Err(NotReady::Late { tail: self.log_tail() })),
         }
+    }
+
+    /// A product that has no such bug, and one that refuses its name, must not pass for one that has it.
+    pub(crate) fn check_plant(&self) -> anyhow::Result<()> {
+        let Some(plant) = &self.plant else { return Ok(()) };
+        let log = std::fs::read_to_string(&self.log)?;
+        let is_told = log.contains(&format!("plant={plant}"));
+        anyhow::ensure!(is_told, "{} has no bug {plant}", self.binary.display());
+        Ok(())
     }
 
     /// `kill -9`. `Some` when it had ended by itself. `between` happens once the signal is under way.

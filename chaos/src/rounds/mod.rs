@@ -69,7 +69,7 @@ impl Run {
             _ => None,
         };
         let (binary, log) = (options.binary.clone(), dir.join("server.log"));
-        let server = Server::new(binary, place.data(), log, plant, &mut rng)?;
+        let server = Server::new(binary, place.data(), log, plant)?;
         let crew = Some(Crew::new(options.clients, rng.r#gen(), &groups, !options.at_least_once));
         let judge = Judge::new(server.api_port(), groups);
         let report = Report { mode: options.mode.name(), seed: options.seed, ..Report::default() };
@@ -78,9 +78,12 @@ impl Run {
     }
 
     async fn rounds(&mut self, options: &Options) -> anyhow::Result<()> {
+        let began = Instant::now();
         for number in 1..=options.rounds {
             self.report.rounds = number;
-            let is_check = number % options.check_every == 0 || number == options.rounds;
+            let is_over = options.limit.is_some_and(|limit| began.elapsed() > limit);
+            let is_last = is_over || number == options.rounds;
+            let is_check = is_last || number % options.check_every == 0;
             let round = async {
                 if is_check {
                     return self.check().await;
@@ -98,7 +101,7 @@ impl Run {
             if is_check || !self.report.is_sound() {
                 self.progress(number, options)?;
             }
-            if !self.report.is_sound() {
+            if is_last || !self.report.is_sound() {
                 break;
             }
         }
@@ -133,7 +136,9 @@ impl Run {
             return Ok(true);
         }
         self.server.spawn()?;
-        match self.server.ready().await? {
+        let ready = self.server.ready().await?;
+        self.server.check_plant()?;
+        match ready {
             Ok(took) => self.report.slowest_start = self.report.slowest_start.max(took),
             Err(not_ready) => {
                 self.violate(not_ready.to_string());
