@@ -11,6 +11,7 @@ SECONDS ?= 30
 SCENARIOS ?= 512 50 gzip 20k steady idle
 DIMENSIONS ?=
 MODES ?= kill power full eio
+KINDS ?=
 TARGETS ?= protobuf json decompressors records
 CARGO_FLAGS ?=
 WITH_ENV := . .ci/env
@@ -18,7 +19,7 @@ WITH_ENV := . .ci/env
 SIM := CARGO_TARGET_DIR="$$SIM_TARGET_DIR" RUSTFLAGS="$$SIM_RUSTFLAGS" cargo
 FUZZ := CARGO_TARGET_DIR="$$FUZZ_TARGET_DIR" RUSTFLAGS="$$FUZZ_RUSTFLAGS" CC="$$FUZZ_CC" CFLAGS="$$FUZZ_CFLAGS" cargo
 
-.PHONY: help dev build test conformance e2e crash clients chaos chaos-plants sim fuzz bench bench-peers fmt lint
+.PHONY: help dev build test conformance e2e crash clients chaos chaos-plants abuse sim fuzz bench bench-peers fmt lint
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' Makefile | while IFS=$$'\t' read -r name text; do \
@@ -64,6 +65,12 @@ chaos-plants: $(if $(TRIBUTARY_BIN),,plants-build) chaos-build ## bugs on purpos
 plants-build:
 	@$(WITH_ENV); .ci/setup release; \
 	    cargo build $(CARGO_FLAGS) --release -p tributary-node --features plants --target-dir "$$PLANTS_TARGET_DIR"
+
+# ROUNDS is 5 and SECONDS is 15 here unless they are given.
+abuse: $(if $(TRIBUTARY_BIN),,build) chaos-build ## a memory ceiling under abuse, and a healthy client's latency: ROUNDS=5 SECONDS=15 KINDS="slow bombs deep resets groups"
+	@$(WITH_ENV); export TRIBUTARY_BIN="$${TRIBUTARY_BIN:-$$CARGO_TARGET_DIR/release/tributary}"; \
+	    $(CHAOS) abuse --rounds $(if $(filter file,$(origin ROUNDS)),5,$(ROUNDS)) \
+	    --seconds $(if $(filter file,$(origin SECONDS)),15,$(SECONDS)) $(KINDS:%=--kind %) $(ARGS)
 
 chaos-build:
 	@$(WITH_ENV); .ci/setup chaos; cargo test $(CARGO_FLAGS) -q -p tributary-chaos

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use tributary_chaos::abuse::{self, Kind};
 use tributary_chaos::options::{Mode, Options, Tear};
 
 #[derive(Parser)]
@@ -19,6 +20,11 @@ pub(crate) enum Task {
     Run(RunArguments),
     /// Bugs on purpose, each of which must be found
     Plants(PlantsArguments),
+    /// A ceiling of memory under clients who mean harm, and what they cost a healthy one
+    Abuse(AbuseArguments),
+    /// Those clients, in a process of their own
+    #[command(hide = true)]
+    Crowd(CrowdArguments),
 }
 
 #[derive(Args)]
@@ -51,6 +57,77 @@ pub(crate) struct PlantsArguments {
     pub(crate) at_least_once: bool,
     #[command(flatten)]
     pub(crate) common: Common,
+}
+
+#[derive(Args)]
+pub(crate) struct AbuseArguments {
+    /// The product's binary
+    #[arg(long = "bin", env = "TRIBUTARY_BIN", value_name = "FILE")]
+    binary: PathBuf,
+    /// What is done to it; everything when none is named
+    #[arg(long = "kind", value_name = "KIND", value_delimiter = ',')]
+    kinds: Vec<Kind>,
+    /// Each without abuse, then with it
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// Of either half of a round
+    #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..))]
+    seconds: u64,
+    /// The product's hard limit, which its resident memory has to stay below
+    #[arg(long, default_value_t = 256)]
+    ceiling_mib: u64,
+    /// New groups in all rounds together
+    #[arg(long, default_value_t = 5_000_000)]
+    groups: u64,
+    /// Drawn when it is not given
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Where data and logs are kept while it runs; what failed stays
+    #[arg(long)]
+    pub(crate) dir: Option<PathBuf>,
+    /// The report as a page to keep
+    #[arg(long, value_name = "FILE")]
+    pub(crate) markdown: Option<PathBuf>,
+    /// The report as JSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct CrowdArguments {
+    #[arg(long = "kind", required = true)]
+    kinds: Vec<Kind>,
+    #[arg(long)]
+    grpc_port: u16,
+    #[arg(long)]
+    http_port: u16,
+    #[arg(long)]
+    groups_rate: u64,
+}
+
+impl AbuseArguments {
+    pub(crate) fn options(&self) -> abuse::Options {
+        abuse::Options {
+            binary: self.binary.clone(),
+            kinds: Kind::chosen(&self.kinds),
+            rounds: self.rounds,
+            half: Duration::from_secs(self.seconds),
+            ceiling_mib: self.ceiling_mib,
+            groups: self.groups,
+            seed: self.seed.unwrap_or_else(|| u64::from(rand::random::<u16>())),
+        }
+    }
+}
+
+impl CrowdArguments {
+    pub(crate) fn options(&self) -> abuse::CrowdOptions {
+        abuse::CrowdOptions {
+            kinds: self.kinds.clone(),
+            grpc_port: self.grpc_port,
+            http_port: self.http_port,
+            groups_rate: self.groups_rate,
+        }
+    }
 }
 
 #[derive(Args)]

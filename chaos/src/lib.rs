@@ -12,8 +12,9 @@
 //! bucket of every group at every window's end equals the tally. The crate shares no code with the
 //! product, and meets it only as a process with ports and a data folder.
 //!
-//! It needs root, for its mounts; `--mode kill` does without.
+//! It needs root, for its mounts; `--mode kill` does without, and so does `abuse`, which leaves disks alone.
 
+pub mod abuse;
 mod disk;
 mod http_link;
 mod judge;

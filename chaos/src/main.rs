@@ -1,20 +1,22 @@
-//! `tributary-chaos run` and `tributary-chaos plants`.
+//! `tributary-chaos run`, `tributary-chaos plants` and `tributary-chaos abuse`.
 
 mod arguments;
 
 use std::future::Future;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
+use tempfile::TempDir;
 use tokio::signal::unix::{SignalKind, signal};
+use tributary_chaos::abuse;
 use tributary_chaos::options::{Mode, Options};
 use tributary_chaos::plants::{self, Planted};
 use tributary_chaos::report::{Report, summary};
 use tributary_chaos::rounds;
 
-use crate::arguments::{Arguments, Common, PlantsArguments, RunArguments, Task};
+use crate::arguments::{AbuseArguments, Arguments, Common, PlantsArguments, RunArguments, Task};
 
 fn main() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::parse();
@@ -23,6 +25,8 @@ fn main() -> anyhow::Result<ExitCode> {
         match arguments.task {
             Task::Run(task) => run(&task).await,
             Task::Plants(task) => run_plants(&task).await,
+            Task::Abuse(task) => run_abuse(&task).await,
+            Task::Crowd(task) => abuse::join(task.options()).await.map(|()| true),
         }
     }));
     Ok(if ended? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -62,12 +66,11 @@ async fn run(task: &RunArguments) -> anyhow::Result<bool> {
     if let Some(path) = &common.markdown {
         let parts: Vec<_> = reports.iter().map(ToString::to_string).collect();
         let text = format!("{}\n{}", summary(&reports), parts.join("\n"));
-        std::fs::write(path, text).with_context(|| format!("writing {}", path.display()))?;
+        write(path, text.as_bytes())?;
     }
     if let Some(path) = &common.json {
         let all: Vec<_> = reports.iter().map(Report::json).collect();
-        std::fs::write(path, serde_json::to_vec_pretty(&all)?)
-            .with_context(|| format!("writing {}", path.display()))?;
+        write(path, &serde_json::to_vec_pretty(&all)?)?;
     }
     Ok(reports.iter().all(Report::is_sound))
 }
@@ -112,23 +115,50 @@ async fn run_plants(task: &PlantsArguments) -> anyhow::Result<bool> {
     Ok(is_good)
 }
 
+async fn run_abuse(task: &AbuseArguments) -> anyhow::Result<bool> {
+    let options = task.options();
+    let (mut folder, path) = folder(task.dir.as_deref(), "abuse")?;
+    let ended = abuse::run(&options, &path).await;
+    if !ended.as_ref().is_ok_and(abuse::Report::is_sound) {
+        folder.disable_cleanup(true);
+    }
+    let report = ended.with_context(|| format!("see {}", path.display()))?;
+    println!("\n{report}");
+    if let Some(path) = &task.markdown {
+        write(path, report.to_string().as_bytes())?;
+    }
+    if let Some(path) = &task.json {
+        write(path, &serde_json::to_vec_pretty(&report.json())?)?;
+    }
+    Ok(report.is_sound())
+}
+
 /// In a folder that goes when all was well.
 async fn in_folder(
     common: &Common,
     name: &str,
     work: impl AsyncFnOnce(&Path) -> anyhow::Result<Report>,
 ) -> anyhow::Result<Report> {
-    let mut folder = tempfile::Builder::new();
-    let prefix = format!("tributary-chaos-{name}-");
-    let folder = folder.prefix(&prefix);
-    let mut folder = match &common.dir {
-        Some(dir) => folder.tempdir_in(dir)?,
-        None => folder.tempdir()?,
-    };
-    let path = folder.path().to_owned();
+    let (mut folder, path) = folder(common.dir.as_deref(), name)?;
     let ended = work(&path).await;
     if !ended.as_ref().is_ok_and(Report::is_sound) {
         folder.disable_cleanup(true);
     }
     ended.with_context(|| format!("see {}", path.display()))
+}
+
+fn folder(within: Option<&Path>, name: &str) -> anyhow::Result<(TempDir, PathBuf)> {
+    let mut folder = tempfile::Builder::new();
+    let prefix = format!("tributary-chaos-{name}-");
+    let folder = folder.prefix(&prefix);
+    let folder = match within {
+        Some(dir) => folder.tempdir_in(dir)?,
+        None => folder.tempdir()?,
+    };
+    let path = folder.path().to_owned();
+    Ok((folder, path))
+}
+
+fn write(path: &Path, text: &[u8]) -> anyhow::Result<()> {
+    std::fs::write(path, text).with_context(|| format!("writing {}", path.display()))
 }

@@ -39,6 +39,7 @@ pub(crate) struct Server {
     log: PathBuf,
     offset: u16,
     plant: Option<String>,
+    config: Option<PathBuf>,
     running: Option<Running>,
     pub(crate) lives: u64,
 }
@@ -60,7 +61,18 @@ impl Server {
     ) -> anyhow::Result<Server> {
         // Not by the seed: two runs of one seed may go side by side.
         let offset = free_offset(&mut rand::thread_rng())?;
-        Ok(Server { binary, data, log, offset, plant, running: None, lives: 0 })
+        Ok(Server { binary, data, log, offset, plant, config: None, running: None, lives: 0 })
+    }
+
+    /// Runs it by a configuration file.
+    pub(crate) fn with_config(mut self, config: PathBuf) -> Server {
+        self.config = Some(config);
+        self
+    }
+
+    /// Of the process, while it runs.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.running.as_ref().and_then(|running| running.child.id())
     }
 
     pub(crate) fn ports(&self) -> Ports {
@@ -85,6 +97,9 @@ impl Server {
         let offset = OsString::from(self.offset.to_string());
         command.args(["dev".into(), "--data".into(), self.data.clone().into_os_string()]);
         command.args(["--port-offset".into(), offset]);
+        if let Some(config) = &self.config {
+            command.arg("--config").arg(config);
+        }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).kill_on_drop(true);
         match &self.plant {
             Some(plant) => command.env(PLANT_VARIABLE, plant),

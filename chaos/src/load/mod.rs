@@ -9,5 +9,6 @@ mod wire;
 
 pub(crate) use self::client::Seen;
 pub(crate) use self::crew::Crew;
-pub(crate) use self::spans::{Groups, Series};
-pub(crate) use self::wire::Ports;
+pub(crate) use self::request::Request;
+pub(crate) use self::spans::{Groups, Series, draw_recent};
+pub(crate) use self::wire::{How, Outcome, Ports, Wire};

@@ -14,8 +14,8 @@ use super::spans::Drawn;
 use crate::tally::{GroupId, Sum, Tally, WindowEnd};
 
 #[derive(Debug)]
-pub(super) struct Request {
-    pub(super) body: Bytes,
+pub(crate) struct Request {
+    pub(crate) body: Bytes,
     pub(super) rejected: u64,
     cells: Vec<(GroupId, WindowEnd, Sum)>,
     /// The dedup window begins no earlier than this.
@@ -25,13 +25,13 @@ pub(super) struct Request {
 }
 
 impl Request {
-    pub(super) fn new(drawn: Drawn) -> Self {
+    pub(crate) fn new(drawn: Drawn) -> Self {
         let Drawn { spans, cells, rejected } = drawn;
         let body = ExportTraceServiceRequest { resource_spans: spans }.encode_to_vec().into();
         Request { body, rejected, cells, first_sent: None, unanswered: 0 }
     }
 
-    pub(super) fn add_to(&self, tally: &mut Tally) {
+    pub(crate) fn add_to(&self, tally: &mut Tally) {
         for (group, end, sum) in &self.cells {
             tally.add(*group, *end, sum);
         }

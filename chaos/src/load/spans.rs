@@ -71,7 +71,7 @@ impl Groups {
 
 /// Spans of one request and what they come to.
 #[derive(Debug)]
-pub(super) struct Drawn {
+pub(crate) struct Drawn {
     pub(super) spans: Vec<ResourceSpans>,
     pub(super) cells: Vec<(GroupId, WindowEnd, Sum)>,
     /// Spans beyond the lateness limit: they count nowhere, and the answer says how many.
@@ -103,13 +103,24 @@ pub(super) fn draw(groups: &Groups, run_began_ns: u64, now_ns: u64, rng: &mut im
             spans.push(span(groups, GroupId(service), end_ns, Some(1), rng));
             drawn.rejected += 1;
         }
-        let attributes = vec![text("service.name", groups.service(GroupId(service)))];
-        drawn.spans.push(ResourceSpans {
-            resource: Some(Resource { attributes, ..Resource::default() }),
-            scope_spans: vec![ScopeSpans { spans, ..ScopeSpans::default() }],
-            ..ResourceSpans::default()
-        });
+        drawn.spans.push(of_service(groups.service(GroupId(service)), spans));
     }
+    drawn
+}
+
+/// So many spans of one service, all of which ended within the last second.
+pub(crate) fn draw_recent(groups: &Groups, count: usize, now_ns: u64, rng: &mut impl Rng) -> Drawn {
+    let service = rng.gen_range(0..SERVICES);
+    let mut drawn = Drawn { spans: Vec::new(), cells: Vec::new(), rejected: 0 };
+    let mut spans = Vec::with_capacity(count);
+    for _ in 0..count {
+        let group = GroupId(rng.gen_range(0..NAMES) * SERVICES + service);
+        let (duration_ns, end_ns) = (draw_duration(rng), now_ns - rng.gen_range(0..SECOND_NS));
+        spans.push(span(groups, group, end_ns, duration_ns, rng));
+        let sum = Sum::of_span(duration_ns.unwrap_or(0));
+        drawn.cells.push((group, WindowEnd::of(end_ns), sum));
+    }
+    drawn.spans.push(of_service(groups.service(GroupId(service)), spans));
     drawn
 }
 
@@ -167,6 +178,15 @@ fn span(
     }
 }
 
+fn of_service(service: String, spans: Vec<Span>) -> ResourceSpans {
+    let attributes = vec![text("service.name", service)];
+    ResourceSpans {
+        resource: Some(Resource { attributes, ..Resource::default() }),
+        scope_spans: vec![ScopeSpans { spans, ..ScopeSpans::default() }],
+        ..ResourceSpans::default()
+    }
+}
+
 fn text(key: &str, value: String) -> KeyValue {
     let value = Some(AnyValue { value: Some(Value::StringValue(value)) });
     KeyValue { key: key.to_owned(), value, ..KeyValue::default() }
@@ -193,7 +213,10 @@ mod tests {
         let (mut rng, now_ns) = (StdRng::seed_from_u64(1), 2_000_000_000 * SECOND_NS);
         let groups = Groups::new("run");
         for _ in 0..200 {
-            let drawn = draw(&groups, now_ns - SECOND_NS, now_ns, &mut rng);
+            let drawn = match rng.gen_bool(0.5) {
+                true => draw(&groups, now_ns - SECOND_NS, now_ns, &mut rng),
+                false => draw_recent(&groups, 512, now_ns, &mut rng),
+            };
             let spans = drawn.spans.iter().flat_map(|r| &r.scope_spans[0].spans);
             let (late, counted): (Vec<_>, Vec<_>) =
                 spans.partition(|span| span.end_time_unix_nano < now_ns - TOO_LATE_NS / 2);

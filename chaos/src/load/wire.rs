@@ -25,7 +25,7 @@ pub(crate) struct Ports {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum How {
+pub(crate) enum How {
     Grpc { gzip: bool },
     Http { gzip: bool },
 }
@@ -38,7 +38,7 @@ impl How {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(crate) enum Outcome {
     Acked {
         rejected: u64,
     },
@@ -51,19 +51,19 @@ pub(super) enum Outcome {
 }
 
 /// Connections of one client to one life of the product.
-pub(super) struct Wire {
+pub(crate) struct Wire {
     ports: Ports,
     http: Option<HttpLink>,
     grpc: Option<Channel>,
 }
 
 impl Wire {
-    pub(super) fn new(ports: Ports) -> Self {
+    pub(crate) fn new(ports: Ports) -> Self {
         Wire { ports, http: None, grpc: None }
     }
 
     /// Dropping what this returns hangs up in the middle of the request.
-    pub(super) async fn send(&mut self, how: How, body: &Bytes, rng: &mut impl Rng) -> Outcome {
+    pub(crate) async fn send(&mut self, how: How, body: &Bytes, rng: &mut impl Rng) -> Outcome {
         let sent = async {
             match how {
                 How::Grpc { gzip } => self.send_grpc(body.clone(), gzip).await,
