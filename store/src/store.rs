@@ -11,7 +11,7 @@ use tributary_proto::{Answer, Entry, OfferError, ShardId};
 
 use crate::disk::{self, Disk, DiskError, ErrorKind};
 use crate::metrics::StoreMetrics;
-use crate::shard::{ShardHandle, ShardService, View};
+use crate::shard::{ShardHandle, ShardService, Turns, View};
 
 /// Fixed when a pool is made.
 #[derive(Clone, Copy, Debug)]
@@ -39,8 +39,11 @@ impl Store {
     pub async fn open(disk: &dyn Disk, options: Options) -> disk::Result<(Store, StoreHandle)> {
         keep_count(disk, options.shards).await?;
         let metrics = Arc::new(StoreMetrics::default());
-        let opening = (0..options.shards)
-            .map(|shard| ShardService::open(disk, ShardId(shard), options.shards, metrics.clone()));
+        let turns = Turns::default();
+        let opening = (0..options.shards).map(|shard| {
+            let (turns, metrics) = (turns.clone(), metrics.clone());
+            ShardService::open(disk, ShardId(shard), options.shards, turns, metrics)
+        });
         let (shards, handles): (Vec<_>, Vec<_>) = try_join_all(opening).await?.into_iter().unzip();
         Ok((Store { shards }, StoreHandle { shards: handles.into(), metrics }))
     }

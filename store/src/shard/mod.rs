@@ -26,6 +26,6 @@ mod sources;
 mod view;
 
 pub use dictionary::TenantDictionary;
-pub use service::{ShardHandle, ShardService};
+pub use service::{ShardHandle, ShardService, Turns};
 pub use sources::Completeness;
 pub use view::{GroupHistory, LayoutHistory, SampleHistory, View};

@@ -3,7 +3,9 @@
 //! Entries wait in a queue bounded by their bytes; a full queue makes the offerer wait. The task takes
 //! all that wait, applies them as one commit and flushes once for all of them.
 
+use std::num::NonZero;
 use std::sync::Arc;
+use std::thread::available_parallelism;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tracing::warn;
@@ -24,6 +26,9 @@ const QUEUE_BYTES: usize = 16 << 20;
 const ENTRY_BYTES: usize = 256;
 /// Entries that one commit takes at most.
 const COMMIT_ENTRIES: usize = 256;
+/// Payloads that all shards of a store apply at one time, for every two threads of the machine. Decoded, and as
+/// rows to be written, they come to some ten times as much; a commit that is larger is applied alone.
+const APPLIED_BYTES: usize = 256 << 10;
 /// Commits between two compactions of what they touched.
 const COMPACT_EVERY: u64 = 32;
 
@@ -41,7 +46,37 @@ pub struct ShardService {
     touched: Touched,
     offers: mpsc::Receiver<Offer>,
     published: watch::Sender<View>,
+    turns: Turns,
     metrics: Arc<StoreMetrics>,
+}
+
+/// What the shards of a store apply at one time, by the bytes of the payloads. A seal comes to all of them at
+/// once, and a large one would take ten times its size of memory, and every thread from whoever else has work
+/// for it, if all went to work on it together.
+#[derive(Clone, Debug)]
+pub struct Turns {
+    free: Arc<Semaphore>,
+    most_bytes: usize,
+}
+
+impl Default for Turns {
+    fn default() -> Self {
+        let threads = available_parallelism().map_or(1, NonZero::get);
+        let most_bytes = threads.div_ceil(2) * APPLIED_BYTES;
+        Turns { free: Arc::new(Semaphore::new(most_bytes)), most_bytes }
+    }
+}
+
+impl Turns {
+    async fn take(&self, entries: &[Entry]) -> OwnedSemaphorePermit {
+        let bytes: usize = entries.iter().map(payload_bytes).sum();
+        let permits = bytes.min(self.most_bytes) as u32;
+        self.free.clone().acquire_many_owned(permits).await.expect("turns are never closed")
+    }
+}
+
+fn payload_bytes(entry: &Entry) -> usize {
+    if let Entry::Slice(slice) = entry { slice.payload.len() } else { 0 }
 }
 
 #[derive(Clone)]
@@ -62,8 +97,7 @@ impl ShardHandle {
     /// Waits for room in the queue, then for the answer. Dropping the future takes nothing back.
     pub async fn offer(&self, entry: Entry) -> Result<Answer, OfferError> {
         let gone = || self.unavailable("the store has stopped");
-        let bytes =
-            ENTRY_BYTES + if let Entry::Slice(slice) = &entry { slice.payload.len() } else { 0 };
+        let bytes = ENTRY_BYTES + payload_bytes(&entry);
         let permits = bytes.min(QUEUE_BYTES) as u32;
         let _room = self.room.clone().acquire_many_owned(permits).await.map_err(|_| gone())?;
         let (answer, answered) = oneshot::channel();
@@ -86,6 +120,7 @@ impl ShardService {
         disk: &dyn Disk,
         shard: ShardId,
         shards: u16,
+        turns: Turns,
         metrics: Arc<StoreMetrics>,
     ) -> disk::Result<(ShardService, ShardHandle)> {
         let dir = format!("shards/{:05}", shard.0);
@@ -106,6 +141,7 @@ impl ShardService {
             touched: Touched::default(),
             offers,
             published,
+            turns,
             metrics,
         };
         Ok((service, handle))
@@ -123,7 +159,9 @@ impl ShardService {
             }
             let (entries, waiting): (Vec<_>, Vec<_>) =
                 offers.drain(..).map(|offer| (offer.entry, (offer.answer, offer._room))).unzip();
+            let turn = self.turns.take(&entries).await;
             let answers = self.apply(&entries).await;
+            drop((turn, entries));
             for ((waiter, _room), answer) in waiting.into_iter().zip(answers) {
                 self.metrics.count(&answer);
                 // The offerer may have given up: it will offer again.
@@ -214,5 +252,38 @@ impl ShardService {
 
     fn publish(&self) {
         self.published.send_replace(self.view.clone());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use futures::FutureExt;
+    use tributary_proto::{BootId, Digest, EdgeId, Seq, Slice, SourceId};
+
+    use super::*;
+
+    fn slice(bytes: usize) -> Entry {
+        Entry::Slice(Slice {
+            source: SourceId { edge: EdgeId([1; 16]), boot: BootId([1; 8]) },
+            shard: ShardId(0),
+            seq: Seq(1),
+            digest: Digest(0),
+            sealed_to_ms: 0,
+            payload: Bytes::from(vec![0; bytes]),
+        })
+    }
+
+    #[test]
+    fn large_commits_take_turns_and_small_ones_go_beside_them() {
+        let turns = Turns::default();
+        let take = |bytes| turns.take(&[slice(bytes)]).now_or_never();
+        let half = take(turns.most_bytes / 2).expect("nothing is applied");
+        let small = take(1000).expect("there is room beside it");
+        assert!(take(turns.most_bytes / 2).is_none());
+        drop((half, small));
+        let larger_than_all = take(2 * turns.most_bytes).expect("it goes alone");
+        assert!(take(1).is_none() && take(0).is_some());
+        drop(larger_than_all);
     }
 }
