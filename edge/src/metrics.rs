@@ -64,6 +64,8 @@ pub struct EdgeMetrics {
     pub unsettled_seals: Gauge,
     /// Of the receivers, on both ports.
     pub connections: Gauge,
+    /// Ended, so that others could come.
+    pub connections_displaced: Counter,
     pub window_bytes: Gauge,
     pub held_bytes: Gauge,
     /// When the oldest of them went on its way; 0 while there is none.
@@ -231,6 +233,10 @@ impl EdgeMetrics {
             self.connections.metric(
                 "tributary_edge_connections",
                 "Connections to the receivers that are open.",
+            ),
+            self.connections_displaced.metric(
+                "tributary_edge_connections_displaced_total",
+                "Connections that were of no use for the longest, ended to make room for others.",
             ),
             self.window_bytes.metric(
                 "tributary_edge_window_bytes",

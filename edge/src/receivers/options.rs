@@ -20,9 +20,9 @@ pub struct Limits {
     /// refused for now.
     pub held_bytes: usize,
     /// What clients may send unasked, all together: HTTP/2 windows, and the read buffers of HTTP/1. Each
-    /// connection gets less of it as their number grows; those that find no room wait in the kernel.
+    /// connection gets less of it as their number grows; one that finds no room displaces another.
     pub window_bytes: usize,
-    /// Connections of both ports together; more wait in the kernel.
+    /// Connections of both ports together; one more displaces another, or waits in the kernel.
     pub connections: usize,
     /// Calls of one HTTP/2 connection at once; the client makes the others wait.
     pub streams: u32,

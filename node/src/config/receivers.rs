@@ -9,7 +9,7 @@ section! {
     pub struct Receivers {
         /// A request holds at most this much: as it is sent, and again once decompressed.
         pub max_request: Size = Size::mib(64),
-        /// Connections of one listener; more wait in the kernel.
+        /// Connections of one listener; one more takes the place of the one that was of no use for the longest.
         pub max_connections: u64 = 4096,
         /// Calls under way on one HTTP/2 connection.
         pub max_streams: u64 = 128,

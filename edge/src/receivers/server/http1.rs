@@ -16,6 +16,7 @@ use tokio::time::{Instant, timeout};
 use tracing::debug;
 
 use super::life::{Due, Life};
+use super::places::Place;
 use super::sniff::Sniffed;
 use super::tasks::Tasks;
 use crate::receivers::body::Body;
@@ -29,13 +30,14 @@ pub(crate) const BUFFER_BYTES: usize = 32 << 10;
 /// A client that is refused while it sends has this long to end, so that it reads why.
 const DISCARD: Duration = Duration::from_millis(500);
 
-pub(crate) async fn serve(io: Sniffed, service: Arc<Service>, spread: u8) {
+pub(crate) async fn serve(io: Sniffed, service: Arc<Service>, spread: u8, place: &Place) {
     // A request that was handed over goes on when hyper drops its call with the connection.
     let tasks = Tasks::default();
     let answer = |request: Request<Incoming>| {
         let (service, tasks) = (service.clone(), tasks.clone());
         async move {
             let response = answer_http1(&service, request.map(Body::Http1), &tasks).await;
+            place.used();
             Ok::<Response<Full<_>>, Infallible>(response.map(Full::new))
         }
     };
@@ -51,6 +53,7 @@ pub(crate) async fn serve(io: Sniffed, service: Arc<Service>, spread: u8) {
         let end = tokio::time::sleep_until(life.end());
         tokio::select! {
             ended = serving.as_mut() => break ended,
+            () = place.told() => break Ok(()),
             () = &mut stop, if !life.is_leaving() => {
                 life.leave(Instant::now());
                 serving.as_mut().graceful_shutdown();

@@ -27,6 +27,7 @@ use tracing::debug;
 
 use super::Port;
 use super::life::{Due, Life};
+use super::places::Place;
 use super::sniff::Sniffed;
 use super::windows::{Grant, Window};
 use crate::receivers::body::{Body, Released};
@@ -50,6 +51,7 @@ pub(crate) async fn serve(
     limits: Limits,
     spread: u8,
     mut grant: Grant,
+    place: Place,
 ) {
     let opening = grant.open();
     let handshake = Builder::new()
@@ -62,7 +64,11 @@ pub(crate) async fn serve(
         .max_local_error_reset_streams(Some(ERRORS))
         .max_send_buffer_size(SEND_BYTES)
         .handshake(io);
-    let Ok(Ok(mut h2)) = timeout(service.timeouts.header, handshake).await else {
+    let shaken = tokio::select! {
+        shaken = timeout(service.timeouts.header, handshake) => shaken,
+        () = place.told() => return,
+    };
+    let Ok(Ok(mut h2)) = shaken else {
         debug!("a connection did not begin as HTTP/2 does");
         return;
     };
@@ -82,14 +88,15 @@ pub(crate) async fn serve(
         released: released.clone(),
         cancelled: 0,
         grant,
+        place,
         window_to_tell: None,
         life,
     };
     driver.run(ping_pong, &service).await;
-    let Driver { mut calls, grant, .. } = driver;
+    let Driver { mut calls, grant, place, .. } = driver;
     // Calls that wait for their bodies learn that none will come.
     drop(h2);
-    drop(grant);
+    drop((grant, place));
     while calls.next().await.is_some() {}
 }
 
@@ -115,6 +122,7 @@ struct Driver<'a, Begin, Call> {
     released: Released,
     cancelled: u32,
     grant: Grant,
+    place: Place,
     /// h2 tells one setting at a time.
     window_to_tell: Option<Window>,
     life: Life,
@@ -128,6 +136,7 @@ where
     /// Until the connection is over; calls may still run.
     async fn run(&mut self, mut ping_pong: PingPong, service: &Service) {
         let mut stop = pin!(service.shutdown.clone().told());
+        let mut told = pin!(self.place.told());
         let mut is_stopping = false;
         let mut short = self.grant.short();
         let mut tick = pin!(sleep_until(self.life.next(Instant::now())));
@@ -136,6 +145,7 @@ where
                 // The first is what nearly every wakeup is for.
                 biased;
                 () = poll_fn(|cx| self.poll(cx)) => return,
+                () = &mut told => return,
                 () = &mut stop, if !is_stopping => {
                     is_stopping = true;
                     self.leave();
@@ -203,7 +213,10 @@ where
         while let Poll::Ready(Some(ended)) = Pin::new(&mut self.calls).poll_next(cx) {
             has_ended = true;
             match ended {
-                Ended::Answered => self.cancelled = self.cancelled.saturating_sub(1),
+                Ended::Answered => {
+                    self.cancelled = self.cancelled.saturating_sub(1);
+                    self.place.used();
+                }
                 Ended::Cancelled => self.cancelled += 1,
             }
             if self.cancelled == CANCELLED {

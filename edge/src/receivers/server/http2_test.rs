@@ -1,3 +1,4 @@
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -95,6 +96,33 @@ async fn connections_beyond_the_cap_wait_until_one_ends() {
     soon(third.read_until(SETTINGS)).await;
     on_the_other_port.hang_up();
     drop(third);
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_newcomer_takes_the_place_of_who_is_of_no_use_and_not_of_who_is() {
+    let limits = Limits { connections: 3, ..Limits::default() };
+    let rig = Rig::start(Options { limits, ..Options::default() }).await;
+    let mut busy = Raw::connect(rig.grpc).await;
+    let silent = Raw::connect(rig.grpc).await;
+    let mut slow = Raw::connect(rig.http).await;
+    let _dripping = slow.call("/v1/traces", &[]).await;
+    until(|| rig.metrics().connections.get() == 3).await;
+    let mut newcomers = [Frames::connect(rig.grpc).await, Frames::connect(rig.http).await];
+    for newcomer in &mut newcomers {
+        let mut coming = pin!(soon(newcomer.read_until(SETTINGS)));
+        // Once the others have been there for a while; who is busy meanwhile stays.
+        while timeout(50 * MS, coming.as_mut()).await.is_err() {
+            assert_eq!(soon(busy.export(TRACES, &one_span())).await.code, Some(0));
+        }
+    }
+    // How it is ended is no matter.
+    let _ = soon(silent.ended()).await;
+    let _ = soon(slow.ended()).await;
+    assert_eq!(rig.metrics().connections_displaced.get(), 2);
+    assert_eq!(soon(busy.export(TRACES, &one_span())).await.code, Some(0));
+    drop(newcomers);
+    busy.hang_up();
     rig.stop().await;
 }
 

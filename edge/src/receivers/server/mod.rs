@@ -1,6 +1,9 @@
 //! Connections: accepted up to a number and a budget, told apart by protocol, ended with grace.
+//!
+//! One that finds no room displaces another that is of no use ([`places`]), or waits.
 
 use std::hash::{BuildHasher, RandomState};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +16,7 @@ use tracing::{debug, warn};
 use super::options::Limits;
 use super::service::Service;
 use crate::metrics::EdgeMetrics;
+use places::{Place, Places};
 use sniff::{Protocol, Sniffed};
 pub(crate) use tasks::Tasks;
 use windows::{Grant, Windows};
@@ -20,11 +24,14 @@ use windows::{Grant, Windows};
 mod http1;
 mod http2;
 mod life;
+mod places;
 mod sniff;
 mod tasks;
 mod windows;
 
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// A newcomer that still waits displaces one more.
+const DISPLACE_EVERY: Duration = Duration::from_millis(10);
 
 /// What a port speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +44,7 @@ pub(crate) enum Port {
 pub(crate) struct Gate {
     slots: Arc<Semaphore>,
     windows: Arc<Windows>,
+    places: Arc<Places>,
     limits: Limits,
     metrics: Arc<EdgeMetrics>,
     spread: RandomState,
@@ -46,14 +54,31 @@ impl Gate {
     pub(crate) fn new(limits: Limits, metrics: Arc<EdgeMetrics>) -> Self {
         let slots = Arc::new(Semaphore::new(limits.connections.clamp(1, Semaphore::MAX_PERMITS)));
         let windows = Windows::new(limits.window_bytes, metrics.clone());
-        Gate { slots, windows, limits, metrics, spread: RandomState::new() }
+        let places = Places::new();
+        Gate { slots, windows, places, limits, metrics, spread: RandomState::new() }
     }
 
-    async fn enter(&self) -> (Slot, Grant) {
-        let slot = self.slots.clone().acquire_owned().await.expect("the gate is never closed");
-        let grant = self.windows.admit().await;
+    async fn enter(&self) -> (Slot, Grant, Place) {
+        let mut entering = pin!(async {
+            let slot = self.slots.clone().acquire_owned().await;
+            (slot.expect("the gate is never closed"), self.windows.admit().await)
+        });
+        let mut patience = Duration::ZERO;
+        let (slot, grant) = loop {
+            tokio::select! {
+                // Who finds room at once displaces nobody.
+                biased;
+                entered = &mut entering => break entered,
+                () = sleep(patience) => {
+                    if self.places.make_room() {
+                        self.metrics.connections_displaced.add(1);
+                    }
+                    patience = DISPLACE_EVERY;
+                }
+            }
+        };
         self.metrics.connections.add(1);
-        (Slot { _slot: slot, metrics: self.metrics.clone() }, grant)
+        (Slot { _slot: slot, metrics: self.metrics.clone() }, grant, self.places.take())
     }
 }
 
@@ -82,13 +107,13 @@ pub(crate) async fn serve(
         loop {
             match listener.accept().await {
                 Ok((stream, peer)) => {
-                    let (slot, grant) = gate.enter().await;
+                    let (slot, grant, place) = gate.enter().await;
                     // Which end of its age a connection meets is to differ between them, no more.
                     let spread = gate.spread.hash_one(peer) as u8;
                     while let Some(ended) = connections.try_join_next() {
                         note_panic(ended);
                     }
-                    let connection = Connection { port, spread, _slot: slot, grant };
+                    let connection = Connection { port, spread, _slot: slot, grant, place };
                     let serving = connection.serve(stream, service.clone(), gate.limits);
                     connections.spawn(serving);
                 }
@@ -121,6 +146,7 @@ struct Connection {
     spread: u8,
     _slot: Slot,
     grant: Grant,
+    place: Place,
 }
 
 impl Connection {
@@ -130,16 +156,21 @@ impl Connection {
         let sniffing = timeout(service.timeouts.header, Sniffed::sniff(stream));
         let sniffed = tokio::select! {
             sniffed = sniffing => sniffed,
+            () = self.place.told() => return,
             () = service.shutdown.clone().told() => return,
         };
         let Ok(Ok(Some((protocol, io)))) = sniffed else { return };
         if protocol == Protocol::Http2 {
-            return http2::serve(io, self.port, service, limits, self.spread, self.grant).await;
+            let Connection { port, spread, grant, place, .. } = self;
+            return http2::serve(io, port, service, limits, spread, grant, place).await;
         }
         self.grant.keep(http1::BUFFER_BYTES);
         match (self.port, protocol) {
-            (Port::Http, _) => http1::serve(io, service, self.spread).await,
-            (Port::Grpc, Protocol::Http1) => http1::turn_away(io, &service).await,
+            (Port::Http, _) => http1::serve(io, service, self.spread, &self.place).await,
+            (Port::Grpc, Protocol::Http1) => tokio::select! {
+                () = http1::turn_away(io, &service) => {}
+                () = self.place.told() => {}
+            },
             (Port::Grpc, _) => debug!("a connection speaks no HTTP: is it TLS?"),
         }
     }
