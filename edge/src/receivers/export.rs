@@ -12,6 +12,9 @@ use super::options::Limits;
 use crate::ingest::{EdgeHandle, TraceAnswer, TraceRequest};
 use crate::metrics::EdgeMetrics;
 
+/// A body that takes long to be read.
+const LARGE_BYTES: usize = 2 << 20;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Signal {
     Traces,
@@ -94,6 +97,10 @@ impl Exporter {
         self.hook.reached().await;
         // The share is given back when the body is no longer needed: at the answer.
         let Held { bytes, share: _share } = body;
+        let _turn = match bytes.len() {
+            LARGE_BYTES.. => Some(self.room.turn().await),
+            _ => None,
+        };
         let partial = match signal {
             Signal::Traces => {
                 let request = TraceRequest { tenant, encoding, body: bytes };

@@ -1,6 +1,12 @@
-//! The room that all bodies share: a permit for each byte.
+//! The room that all bodies share: a permit for each byte, and turns at what takes long.
+//!
+//! A large body takes milliseconds at a time to be inflated and read. Were many of them to take turns with
+//! everything else that the threads have to do, each of the others would wait for all of them; so the large ones
+//! take turns with each other, and half of the threads are free for who comes with little.
 
+use std::num::NonZero;
 use std::sync::Arc;
+use std::thread::available_parallelism;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -11,14 +17,25 @@ use crate::receivers::fault::Fault;
 #[derive(Clone)]
 pub(crate) struct Room {
     free: Arc<Semaphore>,
+    turns: Arc<Semaphore>,
     metrics: Arc<EdgeMetrics>,
     ceiling: Ceiling,
 }
 
+/// A turn at something that takes long.
+pub(crate) type Turn = OwnedSemaphorePermit;
+
 impl Room {
     pub(crate) fn new(bytes: usize, metrics: Arc<EdgeMetrics>, ceiling: Ceiling) -> Self {
         let free = Arc::new(Semaphore::new(bytes.min(Semaphore::MAX_PERMITS)));
-        Room { free, metrics, ceiling }
+        let threads = available_parallelism().map_or(1, NonZero::get);
+        let turns = Arc::new(Semaphore::new(threads.div_ceil(2)));
+        Room { free, turns, metrics, ceiling }
+    }
+
+    /// Held only while something is done, never while a client is waited for.
+    pub(crate) async fn turn(&self) -> Turn {
+        self.turns.clone().acquire_owned().await.expect("turns are never closed")
     }
 
     pub(crate) fn share(&self) -> Share {

@@ -2,7 +2,7 @@
 //!
 //! The cap is on what comes out. Decompressing goes in steps of at most [`STEP_BYTES`] of input, which
 //! fill the output that is there, so that it stops at the cap, and gives way to other tasks every
-//! [`YIELD_BYTES`].
+//! [`YIELD_BYTES`]. What goes on for longer than that waits for its turn among those that do.
 
 use std::fmt;
 
@@ -35,6 +35,7 @@ pub(crate) struct Unpacker {
     decoder: Decoder,
     output: Output,
     since_yield: usize,
+    room: Room,
 }
 
 enum Decoder {
@@ -59,13 +60,14 @@ impl Unpacker {
             Coding::Deflate => Decoder::Inflate(Box::new(Inflate::deflate(&mut output)?)),
             Coding::Zstd => Decoder::Unzstd(Box::new(Unzstd::new(&mut output)?)),
         };
-        Ok(Unpacker { decoder, output, since_yield: 0 })
+        Ok(Unpacker { decoder, output, since_yield: 0, room: room.clone() })
     }
 
     pub(crate) async fn take(&mut self, mut part: Bytes) -> Result<(), Fault> {
         if let Decoder::Identity = self.decoder {
             return self.output.push(part);
         }
+        let mut turn = None;
         loop {
             let step = &part[..part.len().min(STEP_BYTES)];
             let held = self.output.len();
@@ -82,6 +84,9 @@ impl Unpacker {
             if self.since_yield >= YIELD_BYTES {
                 self.since_yield = 0;
                 tokio::task::yield_now().await;
+                if turn.is_none() {
+                    turn = Some(self.room.turn().await);
+                }
             }
         }
     }

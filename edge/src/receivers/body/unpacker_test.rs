@@ -1,4 +1,9 @@
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use tokio::time::timeout;
 
 use super::*;
 use crate::Ceiling;
@@ -112,6 +117,23 @@ async fn a_bomb_is_held_no_further_than_the_limit() {
         let refused = unpacked(coding, &[&above], &room).await.unwrap_err();
         assert_eq!(refused, Fault::TooLarge { limit_bytes: LIMIT }, "{coding:?}");
     }
+}
+
+#[tokio::test]
+async fn what_takes_long_waits_for_its_turn_and_what_does_not_goes_on() {
+    let (room, _) = room(8 * LIMIT);
+    let mut turns = Vec::new();
+    while let Some(turn) = room.turn().now_or_never() {
+        turns.push(turn);
+    }
+    let (small, large) = (gzip(&mixed(60_000)), gzip(&mixed(LIMIT)));
+    let parts = [&large[..]];
+    let mut waiting = pin!(unpacked(Coding::Gzip, &parts, &room));
+    assert!(timeout(Duration::from_millis(50), waiting.as_mut()).await.is_err());
+    assert_eq!(unpacked(Coding::Gzip, &[&small], &room).await.unwrap().bytes.len(), 60_000);
+    turns.pop();
+    assert_eq!(waiting.await.unwrap().bytes.len(), LIMIT);
+    assert!(room.turn().now_or_never().is_some(), "it gave its turn back");
 }
 
 #[tokio::test]
