@@ -256,6 +256,7 @@ impl Sequencer {
             // The caller may have hung up: the request counts all the same.
             let _ = command.answer.send(Ok(()));
         }
+        self.limit_groups();
         self.observe_open();
     }
 
@@ -443,6 +444,12 @@ impl Sequencer {
         self.metrics.unsettled_since_ms.set(oldest_ms.max(0) as u64);
     }
 
+    /// Where memory is short, what is new has to share; those that are known go on.
+    fn limit_groups(&self) {
+        let limit = if self.ceiling.folds_groups() { self.groups.len() } else { self.group_limit };
+        self.groups.set_limit(limit.min(self.group_limit));
+    }
+
     fn observe_open(&self) {
         let (deltas, bytes) = self.ledger.open();
         self.metrics.open_deltas.set(deltas as u64);
@@ -450,10 +457,7 @@ impl Sequencer {
     }
 
     fn observe(&self) {
-        // Where memory is short, what is new has to share; those that are known go on.
-        let is_short = self.ceiling.exceeded_by().is_some();
-        let limit = if is_short { self.groups.len() } else { self.group_limit };
-        self.groups.set_limit(limit.min(self.group_limit));
+        self.limit_groups();
         self.observe_open();
         self.metrics.totals_bytes.set(self.ledger.totals_bytes() as u64);
         self.metrics.groups.set(self.groups.len() as u64);

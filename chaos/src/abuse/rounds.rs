@@ -41,7 +41,7 @@ pub async fn run(options: &Options, dir: &Path) -> anyhow::Result<Report> {
     let config = dir.join("config.yaml");
     std::fs::write(&config, configuration(options.ceiling_mib))?;
     let (data, log) = (dir.join("data"), dir.join("server.log"));
-    let server = Server::new(options.binary.clone(), data, log, None, &mut rng)?;
+    let server = Server::new(options.binary.clone(), data, log, None)?;
     let mut server = server.with_config(config);
     server.spawn()?;
     if let Err(not_ready) = server.ready().await? {

@@ -38,7 +38,7 @@ section! {
         pub groups: Groups = Groups::default(),
         /// What is acknowledged and not yet with the core, on disk.
         pub journal: Journal = Journal::default(),
-        /// What the edge holds in memory.
+        /// What the process holds in memory: all that is resident.
         pub memory: Memory = Memory::default(),
     }
 }
@@ -82,11 +82,12 @@ section! {
 }
 
 section! {
-    /// What the edge holds in memory.
+    /// What the process holds in memory: all that is resident.
     pub struct Memory {
-        /// From here on requests are refused, to be sent again, and new groups fold into overflow groups.
+        /// From here on requests are refused, to be sent again; large bodies from seven eighths of it on. From
+        /// half of it on new groups fold into overflow groups.
         pub soft: Size = Size::gib(1),
-        /// Bodies that are on their way do not grow beyond this.
+        /// It stays below this. Bodies that are on their way grow to half way between the two.
         pub hard: Size = Size::mib(1536),
     }
 }

@@ -1,11 +1,12 @@
 //! The one place where the configuration becomes the engines' options.
-//!
+
 use std::sync::Arc;
 
 use tributary_edge::Ceiling;
 use tributary_edge::receivers::{self, Limits, Timeouts};
 use tributary_spanmetrics::codec::Writer;
 use tributary_spanmetrics::{Config as Rules, ConfigVersion, Labels, Layout};
+use tributary_store::disk::real;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::{Edge, Receivers};
@@ -34,6 +35,17 @@ impl Edge {
                 hard_bytes: self.memory.hard.in_memory(),
                 used_bytes: Arc::new(memory::used_bytes),
             },
+            ..usual
+        }
+    }
+
+    /// What the store's engine takes is memory of the process too: an eighth of the ceiling at most.
+    pub fn disk(&self) -> real::Options {
+        let usual = real::Options::default();
+        let share_bytes = self.memory.hard.in_memory() / 16;
+        real::Options {
+            cache_bytes: usual.cache_bytes.min(share_bytes),
+            write_buffer_bytes: usual.write_buffer_bytes.min(share_bytes),
             ..usual
         }
     }
@@ -174,6 +186,16 @@ receivers:
         assert_eq!((edge.groups, edge.group_idle.as_secs()), (5, 60));
         assert_eq!((edge.dedup_window.as_secs(), edge.dedup_bytes), (120, 8 << 20));
         assert_eq!(edge.ceiling.soft_bytes, 100 << 20);
+    }
+
+    #[test]
+    fn a_low_ceiling_leaves_the_engine_less() {
+        let engine = |text: &str| {
+            let real::Options { cache_bytes, write_buffer_bytes, .. } = parsed(text).edge.disk();
+            (cache_bytes >> 20, write_buffer_bytes >> 20)
+        };
+        assert_eq!(engine("{}"), (64, 32));
+        assert_eq!(engine("edge: { memory: { soft: 192MiB, hard: 256MiB } }"), (16, 16));
     }
 
     #[test]

@@ -31,7 +31,7 @@ use tributary_query::Engine;
 use tributary_query::span_series::{self, SpanSeries};
 use tributary_spanmetrics::{Labels, Tenant};
 use tributary_store::disk::Files;
-use tributary_store::disk::real::{self, RealDisk};
+use tributary_store::disk::real::RealDisk;
 use tributary_store::{Home, Store, StoreHandle};
 
 use self::ports::{Ports, listen, listen_anywhere};
@@ -42,7 +42,7 @@ use crate::health::{self, Health, State};
 use crate::probe::{Prober, Target};
 use crate::scrape::{self, Scrape};
 use crate::self_metrics::{self, Registry};
-use crate::{api, demo, http, probe, web};
+use crate::{api, demo, http, memory, probe, web};
 
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -133,8 +133,9 @@ struct Node {
 
 impl Node {
     async fn open(options: &Options) -> Result<Node> {
+        memory::keep_below(options.config.edge.memory.hard.in_memory());
         let folder = || format!("data folder {}", options.data.display());
-        let disk = RealDisk::open(options.data.clone(), real::Options::default());
+        let disk = RealDisk::open(options.data.clone(), options.config.edge.disk());
         let disk = Arc::new(disk.with_context(folder)?);
         let home = Home::take(&*disk).await.with_context(folder)?;
         let opened = Store::open(&*disk, tributary_store::Options::default()).await;
@@ -143,7 +144,7 @@ impl Node {
         store_stage.spawn("the store", store.run(store_stage.shutdown()));
         let registry = Registry::default();
         registry.add(&[], self_metrics::process);
-        registry.add(&[], crate::memory::metrics);
+        registry.add(&[], memory::metrics);
         registry.add(&[], self_metrics::build_info);
         let store_metrics = handle.metrics().clone();
         registry.add(&[], move || store_metrics.collect());
