@@ -68,7 +68,7 @@ impl fmt::Debug for Ceiling {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "receivers"))]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 

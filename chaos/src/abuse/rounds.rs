@@ -4,8 +4,6 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use rand::SeedableRng;
-use rand::rngs::StdRng;
 
 use super::crowd::{Counted, Crowd};
 use super::healthy::{Acked, Healthy};
@@ -37,7 +35,6 @@ pub(super) struct Half {
 /// Runs all rounds, and then compares what was counted.
 pub async fn run(options: &Options, dir: &Path) -> anyhow::Result<Report> {
     allow_open_files()?;
-    let mut rng = StdRng::seed_from_u64(options.seed);
     let config = dir.join("config.yaml");
     std::fs::write(&config, configuration(options.ceiling_mib))?;
     let (data, log) = (dir.join("data"), dir.join("server.log"));
