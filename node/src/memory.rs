@@ -93,26 +93,30 @@ fn page_bytes() -> u64 {
 
 /// A ceiling below this is worth some page faults.
 const LOW_BYTES: usize = 512 << 20;
+/// What requests free is used again within milliseconds; what a window's end frees is not for seconds.
+const DELAY_MS: libc::c_long = 100;
+const LOW_DELAY_MS: libc::c_long = 10;
 
-/// Below a low ceiling both allocators give back soon what was freed. By default this one keeps it for a
-/// second, and the C library's, which is the engine's, in a heap for each of many threads.
+/// Has what was freed given back soon. By default this allocator keeps it for a second, and the C library's,
+/// which is the engine's, in a heap for each of many threads.
 pub fn keep_below(ceiling_bytes: usize) {
     if ceiling_bytes < LOW_BYTES {
-        give_back_soon();
+        give_back_after(LOW_DELAY_MS);
         give_back_c_heaps();
+    } else {
+        give_back_after(DELAY_MS);
     }
 }
 
 #[allow(unsafe_code, reason = "the setting has no safe door")]
-fn give_back_soon() {
+fn give_back_after(delay_ms: libc::c_long) {
     /// `mi_option_purge_delay`, in milliseconds, as mimalloc's header numbers it.
     const PURGE_DELAY: libc::c_int = 15;
-    const DELAY_MS: libc::c_long = 10;
     unsafe extern "C" {
         fn mi_option_set(option: libc::c_int, value: libc::c_long);
     }
     // SAFETY: the library that the allocator is linked from has it; it sets a number.
-    unsafe { mi_option_set(PURGE_DELAY, DELAY_MS) }
+    unsafe { mi_option_set(PURGE_DELAY, delay_ms) }
 }
 
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
