@@ -96,10 +96,10 @@ mod tests {
     #[test]
     fn latencies_are_observed_in_seconds() {
         let histogram = Histogram::default();
-        histogram.observe_seconds(Duration::from_micros(1500));
+        histogram.observe_seconds(Duration::from_micros(1600));
         let found = histogram.get();
-        assert_eq!(found.sum, 0.0015);
+        assert_eq!(found.sum, 0.0016);
         let first = found.buckets.iter().find(|(_, count)| *count > 0).expect("one was observed");
-        assert_eq!(first.0, 0.0025);
+        assert_eq!(first.0, 0.002);
     }
 }
