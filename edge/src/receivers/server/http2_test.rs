@@ -105,8 +105,8 @@ async fn a_newcomer_takes_the_place_of_who_is_of_no_use_and_not_of_who_is() {
     let rig = Rig::start(Options { limits, ..Options::default() }).await;
     let mut busy = Raw::connect(rig.grpc).await;
     let silent = Raw::connect(rig.grpc).await;
-    let mut slow = Raw::connect(rig.http).await;
-    let _dripping = slow.call("/v1/traces", &[]).await;
+    let mut slow = Raw::connect(rig.grpc).await;
+    let _dripping = slow.call(TRACES, &[]).await;
     until(|| rig.metrics().connections.get() == 3).await;
     let mut newcomers = [Frames::connect(rig.grpc).await, Frames::connect(rig.http).await];
     for newcomer in &mut newcomers {

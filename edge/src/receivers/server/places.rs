@@ -2,8 +2,8 @@
 //!
 //! To hold a connection and send next to nothing costs a client little. If newcomers only waited for one of
 //! those to end, some thousands of them would keep everybody out for as long as the timeouts are. So a newcomer
-//! takes the place of one: of use is who was answered, and until then who has just come. Nobody is displaced
-//! within [`SAFE`], so where all are of use newcomers wait.
+//! takes the place of one. An answer makes a place safe for [`ANSWERED`]; who comes has [`NEW`] to get one, which
+//! is short, since newcomers wait for as long where all the others have just come too.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -13,8 +13,8 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// After an answer, or after it came, a connection keeps its place for as long.
-const SAFE: Duration = Duration::from_secs(1);
+const ANSWERED: Duration = Duration::from_secs(1);
+const NEW: Duration = Duration::from_millis(100);
 
 pub(crate) struct Places {
     began: Instant,
@@ -29,8 +29,8 @@ struct Taken {
 
 /// How a connection stands.
 struct Standing {
-    /// When it was of use last, since the places began.
-    used_ms: AtomicU64,
+    /// Since the places began.
+    safe_until_ms: AtomicU64,
     is_told: AtomicBool,
     told: Notify,
 }
@@ -49,7 +49,7 @@ impl Places {
 
     pub(crate) fn take(self: &Arc<Self>) -> Place {
         let standing = Arc::new(Standing {
-            used_ms: AtomicU64::new(self.now_ms()),
+            safe_until_ms: AtomicU64::new(self.ms_after(NEW)),
             is_told: AtomicBool::new(false),
             told: Notify::new(),
         });
@@ -62,13 +62,12 @@ impl Places {
 
     /// Tells a connection to go; false where all are of use.
     pub(crate) fn make_room(&self) -> bool {
-        let safe_ms = SAFE.as_millis() as u64;
         let taken = self.lock();
         let staying = taken.by_number.values().filter(|one| !one.is_told.load(Relaxed));
-        let Some(idlest) = staying.min_by_key(|one| one.used_ms.load(Relaxed)) else {
+        let Some(idlest) = staying.min_by_key(|one| one.safe_until_ms.load(Relaxed)) else {
             return false;
         };
-        if self.now_ms() < idlest.used_ms.load(Relaxed) + safe_ms {
+        if self.ms_after(Duration::ZERO) < idlest.safe_until_ms.load(Relaxed) {
             return false;
         }
         idlest.is_told.store(true, Relaxed);
@@ -76,8 +75,8 @@ impl Places {
         true
     }
 
-    fn now_ms(&self) -> u64 {
-        self.began.elapsed().as_millis() as u64
+    fn ms_after(&self, now: Duration) -> u64 {
+        (self.began.elapsed() + now).as_millis() as u64
     }
 
     fn lock(&self) -> MutexGuard<'_, Taken> {
@@ -89,7 +88,7 @@ impl Places {
 impl Place {
     /// A request was answered.
     pub(crate) fn used(&self) {
-        self.standing.used_ms.store(self.places.now_ms(), Relaxed);
+        self.standing.safe_until_ms.store(self.places.ms_after(ANSWERED), Relaxed);
     }
 
     /// Until it has to make room.
@@ -119,16 +118,18 @@ mod tests {
     async fn who_was_of_no_use_for_the_longest_goes_first() {
         let places = Places::new();
         let [busy, silent] = [places.take(), places.take()];
-        tokio::time::advance(SAFE).await;
-        let late = places.take();
         busy.used();
+        tokio::time::advance(NEW).await;
+        let late = places.take();
         assert!(places.make_room());
         assert!(is_told(&silent) && !is_told(&busy) && !is_told(&late));
         assert!(!places.make_room(), "the others are of use, or have just come");
-        tokio::time::advance(SAFE).await;
-        busy.used();
+        tokio::time::advance(NEW).await;
         assert!(places.make_room());
         assert!(is_told(&late) && !is_told(&busy));
+        assert!(!places.make_room());
+        tokio::time::advance(ANSWERED).await;
+        assert!(places.make_room() && is_told(&busy));
     }
 
     #[tokio::test(start_paused = true)]
@@ -136,7 +137,7 @@ mod tests {
         let places = Places::new();
         let [gone, here] = [places.take(), places.take()];
         drop(gone);
-        tokio::time::advance(SAFE).await;
+        tokio::time::advance(NEW).await;
         assert!(places.make_room() && is_told(&here));
         drop(here);
         assert!(!places.make_room());
