@@ -35,6 +35,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(super) struct Acked {
     pub(super) due: Instant,
     pub(super) took: Duration,
+    /// Tries before, which were refused or not answered.
+    pub(super) in_vain: u64,
 }
 
 /// What the client saw of a run.
@@ -95,7 +97,7 @@ impl Healthy {
             if tokio::time::timeout_at(give_up.into(), reached).await.is_err() {
                 let first = *at.borrow();
                 let due = (0..).map(|nth| first + EVERY * nth).take_while(|due| *due < then);
-                late.extend(due.map(|due| Acked { due, took: due.elapsed() }));
+                late.extend(due.map(|due| Acked { due, took: due.elapsed(), in_vain: 0 }));
             }
         }
         let mut acked = self.take();
@@ -152,14 +154,14 @@ impl Lane {
 
     /// Until it is acked; false when that never came.
     async fn send(&mut self, request: Request, due: Instant, stop: &watch::Receiver<bool>) -> bool {
-        let mut give_up = None;
+        let (mut give_up, mut in_vain) = (None, 0);
         loop {
             let last = match self.wire.send(self.how, &request.body, &mut self.rng).await {
                 Outcome::Acked { rejected: 0 } => {
                     self.seen.acked += 1;
                     request.add_to(&mut self.seen.tally);
                     // The run may be over; what it measured is taken by then.
-                    let _ = self.tell.send(Acked { due, took: due.elapsed() });
+                    let _ = self.tell.send(Acked { due, took: due.elapsed(), in_vain });
                     return true;
                 }
                 Outcome::Acked { rejected } => {
@@ -185,6 +187,7 @@ impl Lane {
                 self.seen.wrong.push(format!("not acked {PATIENCE:?} after the end: {last}"));
                 return false;
             }
+            in_vain += 1;
             tokio::time::sleep(BACKOFF).await;
         }
     }

@@ -29,8 +29,8 @@ pub struct Report {
     pub(super) peak_with_queries: u64,
 }
 
-const HEAD: &str = "| round | | requests | p50 ms | p99 ms | max ms | RSS peak MiB | of it files | edge CPU s | abusers' CPU s |\n\
-    |---:|---|---:|---:|---:|---:|---:|---:|---:|---:|";
+const HEAD: &str = "| round | | requests | tries in vain | p50 ms | p99 ms | max ms | RSS peak MiB | of it files | edge CPU s | abusers' CPU s |\n\
+    |---:|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|";
 
 impl Report {
     pub(super) fn new(options: &Options) -> Report {
@@ -97,6 +97,7 @@ impl Report {
             let Latency { samples, p50, p99, max } = half.latency;
             json!({
                 "round": half.number, "abuse": half.is_abuse, "requests": samples,
+                "tries_in_vain": half.in_vain,
                 "p50_ms": ms(p50), "p99_ms": ms(p99), "max_ms": ms(max),
                 "rss_peak_kib": half.memory.peak, "rss_file_kib": half.memory.file,
                 "edge_cpu_seconds": half.edge_cpu.as_secs_f64(),
@@ -141,8 +142,9 @@ impl Half {
         let [p50, p99, max] = [p50, p99, max].map(|time| time.as_secs_f64() * 1000.0);
         let [peak, file] = [self.memory.peak, self.memory.file].map(|kib| kib as f64 / 1024.0);
         format!(
-            "| {} | {kind} | {samples} | {p50:.1} | {p99:.1} | {max:.1} | {peak:.1} | {file:.1} | {:.2} | {:.2} |",
+            "| {} | {kind} | {samples} | {} | {p50:.1} | {p99:.1} | {max:.1} | {peak:.1} | {file:.1} | {:.2} | {:.2} |",
             self.number,
+            self.in_vain,
             self.edge_cpu.as_secs_f64(),
             self.crowd_cpu.as_secs_f64(),
         )

@@ -26,6 +26,8 @@ pub(super) struct Half {
     pub(super) number: u32,
     pub(super) is_abuse: bool,
     pub(super) latency: Latency,
+    /// Tries of the healthy client that were refused or not answered.
+    pub(super) in_vain: u64,
     pub(super) memory: Memory,
     pub(super) edge_cpu: Duration,
     pub(super) crowd_cpu: Duration,
@@ -131,11 +133,13 @@ impl Stage {
         let memory = Memory { peak: self.edge.memory()?.peak, ..memory };
         let acked = self.healthy.acked_by(ended).await;
         let of_half = |acked: &Acked| (began..ended).contains(&acked.due);
-        let latency = acked.into_iter().filter(of_half).map(|acked| acked.took).collect();
+        let acked: Vec<_> = acked.into_iter().filter(of_half).collect();
+        let in_vain = acked.iter().map(|acked| acked.in_vain).sum();
+        let latency = acked.into_iter().map(|acked| acked.took).collect();
         let is_abuse = abuse.is_some();
         let (answers, crowd_cpu) = abuse.unwrap_or_default();
         let latency = Latency::of(latency);
-        Ok(Half { number, is_abuse, latency, memory, edge_cpu, crowd_cpu, answers })
+        Ok(Half { number, is_abuse, latency, in_vain, memory, edge_cpu, crowd_cpu, answers })
     }
 }
 
