@@ -87,9 +87,12 @@ async fn an_idle_connection_with_much_makes_room_for_those_that_come() {
 async fn connections_beyond_the_cap_wait_until_one_ends() {
     let limits = Limits { connections: 2, ..Limits::default() };
     let rig = Rig::start(Options { limits, ..Options::default() }).await;
-    let first = Raw::connect(rig.grpc).await;
-    let on_the_other_port = Raw::connect(rig.http).await;
-    until(|| rig.metrics().connections.get() == 2).await;
+    let mut first = Raw::connect(rig.grpc).await;
+    let mut on_the_other_port = Raw::connect(rig.http).await;
+    // An answer makes their places safe.
+    for client in [&mut first, &mut on_the_other_port] {
+        soon(client.export(TRACES, &one_span())).await;
+    }
     let mut third = Frames::connect(rig.grpc).await;
     assert!(timeout(100 * MS, third.read()).await.is_err(), "it is served beyond the cap");
     first.hang_up();
@@ -131,8 +134,11 @@ async fn the_budget_of_windows_holds_connections_off_too() {
     let limits = Limits { window_bytes: 128 << 10, ..Limits::default() };
     let rig = Rig::start(Options { limits, ..Options::default() }).await;
     let mut first = Raw::connect(rig.grpc).await;
-    let second = Raw::connect(rig.grpc).await;
-    until(|| rig.metrics().window_bytes.get() == 128 << 10).await;
+    let mut second = Raw::connect(rig.grpc).await;
+    for client in [&mut first, &mut second] {
+        assert_eq!(soon(client.export(TRACES, &one_span())).await.code, Some(0));
+    }
+    assert_eq!(rig.metrics().window_bytes.get(), 128 << 10);
     let mut third = Frames::connect(rig.grpc).await;
     assert!(timeout(100 * MS, third.read()).await.is_err(), "it is served beyond the budget");
     // The floor is enough for a request of any size.
