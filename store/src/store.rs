@@ -13,15 +13,18 @@ use crate::disk::{self, Disk, DiskError, ErrorKind};
 use crate::metrics::StoreMetrics;
 use crate::shard::{ShardHandle, ShardService, Turns, View};
 
-/// Fixed when a pool is made.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
+    /// Fixed when a pool is made.
     pub shards: u16,
+    /// Payloads that all shards apply at one time. Decoded, and as rows to be written, they come to some ten
+    /// times as much; a commit that is larger is applied alone.
+    pub applied_bytes: usize,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { shards: 16 }
+        Options { shards: 16, applied_bytes: 256 << 10 }
     }
 }
 
@@ -39,7 +42,7 @@ impl Store {
     pub async fn open(disk: &dyn Disk, options: Options) -> disk::Result<(Store, StoreHandle)> {
         keep_count(disk, options.shards).await?;
         let metrics = Arc::new(StoreMetrics::default());
-        let turns = Turns::default();
+        let turns = Turns::new(options.applied_bytes);
         let opening = (0..options.shards).map(|shard| {
             let (turns, metrics) = (turns.clone(), metrics.clone());
             ShardService::open(disk, ShardId(shard), options.shards, turns, metrics)
@@ -112,9 +115,12 @@ mod tests {
     #[tokio::test]
     async fn another_number_of_shards_is_refused() {
         let disk = MemoryDisk::new();
-        Store::open(&disk, Options { shards: 4 }).await.map(drop).unwrap();
-        Store::open(&disk, Options { shards: 4 }).await.map(drop).unwrap();
-        let refused = Store::open(&disk, Options { shards: 5 }).await.map(drop).unwrap_err();
+        Store::open(&disk, Options { shards: 4, ..Options::default() }).await.map(drop).unwrap();
+        Store::open(&disk, Options { shards: 4, ..Options::default() }).await.map(drop).unwrap();
+        let refused = Store::open(&disk, Options { shards: 5, ..Options::default() })
+            .await
+            .map(drop)
+            .unwrap_err();
         assert!(refused.to_string().contains("open it with 4"), "{refused}");
     }
 }

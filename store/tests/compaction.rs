@@ -152,7 +152,8 @@ fn expected(content: &Content, groups: &[GroupId], from_ms: i64) -> Answers {
 
 async fn check(commits: &[Content], from_ms: i64) -> Result<(), TestCaseError> {
     let disk = MemoryDisk::new();
-    let (store, handle) = Store::open(&disk, Options { shards: 1 }).await.expect("opens");
+    let (store, handle) =
+        Store::open(&disk, Options { shards: 1, ..Options::default() }).await.expect("opens");
     let (stop, stopped) = watch::channel(false);
     let running = tokio::spawn(store.run(stopped));
     let groups: Vec<_> = [0, 1, 2, 9].map(|number| group(number).id(&Tenant::default())).to_vec();
@@ -186,7 +187,8 @@ async fn check(commits: &[Content], from_ms: i64) -> Result<(), TestCaseError> {
     running.await.expect("the store ends in peace");
     disk.crash(from_ms as u64);
     let disk = disk.reopen();
-    let (_store, handle) = Store::open(&disk, Options { shards: 1 }).await.expect("opens");
+    let (_store, handle) =
+        Store::open(&disk, Options { shards: 1, ..Options::default() }).await.expect("opens");
     prop_assert_eq!(digest(&view(&handle)).await, Digest(merged.digest()), "after a crash");
     Ok(())
 }

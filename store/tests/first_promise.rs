@@ -20,7 +20,8 @@ fn sealed(edge: u8, sealed_to_ms: i64) -> Entry {
 async fn a_source_that_was_answered_holds_completeness_after_a_crash() {
     for seed in 0..20 {
         let disk = MemoryDisk::new();
-        let (store, handle) = Store::open(&disk, Options { shards: 1 }).await.expect("opens");
+        let (store, handle) =
+            Store::open(&disk, Options { shards: 1, ..Options::default() }).await.expect("opens");
         let (_stop, stopped) = watch::channel(false);
         let running = tokio::spawn(store.run(stopped));
         assert_eq!(handle.offer(SHARD, sealed(1, 10_000)).await, Ok(Answer::Applied));
@@ -28,7 +29,8 @@ async fn a_source_that_was_answered_holds_completeness_after_a_crash() {
         running.abort();
 
         let disk = disk.reopen();
-        let (store, handle) = Store::open(&disk, Options { shards: 1 }).await.expect("opens");
+        let (store, handle) =
+            Store::open(&disk, Options { shards: 1, ..Options::default() }).await.expect("opens");
         let (_stop, stopped) = watch::channel(false);
         tokio::spawn(store.run(stopped));
         assert_eq!(handle.offer(SHARD, sealed(2, 90_000)).await, Ok(Answer::Applied));

@@ -45,7 +45,7 @@ impl CoreNode {
 async fn live(disk: SimDisk, slot: CoreSlot, stop: StopSlot) {
     // A life whose disk fails beneath it is over: it never gets further than the failure.
     let _home = Home::take(&disk).await.expect("the disk is sound");
-    let options = Options { shards: SHARDS };
+    let options = Options { shards: SHARDS, ..Options::default() };
     let (store, handle) = Store::open(&disk, options).await.expect("the disk is sound");
     let (sender, stopped) = watch::channel(false);
     *slot.lock().expect("nothing panics while it is held") = Some(handle);

@@ -3,9 +3,7 @@
 //! Entries wait in a queue bounded by their bytes; a full queue makes the offerer wait. The task takes
 //! all that wait, applies them as one commit and flushes once for all of them.
 
-use std::num::NonZero;
 use std::sync::Arc;
-use std::thread::available_parallelism;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tracing::warn;
@@ -26,9 +24,6 @@ const QUEUE_BYTES: usize = 16 << 20;
 const ENTRY_BYTES: usize = 256;
 /// Entries that one commit takes at most.
 const COMMIT_ENTRIES: usize = 256;
-/// Payloads that all shards of a store apply at one time, for every two threads of the machine. Decoded, and as
-/// rows to be written, they come to some ten times as much; a commit that is larger is applied alone.
-const APPLIED_BYTES: usize = 256 << 10;
 /// Commits between two compactions of what they touched.
 const COMPACT_EVERY: u64 = 32;
 
@@ -59,15 +54,11 @@ pub struct Turns {
     most_bytes: usize,
 }
 
-impl Default for Turns {
-    fn default() -> Self {
-        let threads = available_parallelism().map_or(1, NonZero::get);
-        let most_bytes = threads.div_ceil(2) * APPLIED_BYTES;
+impl Turns {
+    pub fn new(most_bytes: usize) -> Self {
         Turns { free: Arc::new(Semaphore::new(most_bytes)), most_bytes }
     }
-}
 
-impl Turns {
     async fn take(&self, entries: &[Entry]) -> OwnedSemaphorePermit {
         let bytes: usize = entries.iter().map(payload_bytes).sum();
         let permits = bytes.min(self.most_bytes) as u32;
@@ -276,7 +267,7 @@ mod tests {
 
     #[test]
     fn large_commits_take_turns_and_small_ones_go_beside_them() {
-        let turns = Turns::default();
+        let turns = Turns::new(1 << 20);
         let take = |bytes| turns.take(&[slice(bytes)]).now_or_never();
         let half = take(turns.most_bytes / 2).expect("nothing is applied");
         let small = take(1000).expect("there is room beside it");
