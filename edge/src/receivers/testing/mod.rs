@@ -101,7 +101,10 @@ impl Rig {
 
     async fn open(options: Options, edge_options: EdgeOptions, hook: Hook) -> Self {
         let disk = MemoryDisk::new();
-        let (store, shards) = Store::open(&disk, StoreOptions { shards: 2 }).await.unwrap();
+        let (store, shards) =
+            Store::open(&disk, StoreOptions { shards: 2, ..StoreOptions::default() })
+                .await
+                .unwrap();
         let fresh = Fresh { edge: EdgeId([1; 16]), boot: BootId([2; 8]), seed: 7 };
         let files = Arc::new(disk.clone());
         let (edge, handle) =
