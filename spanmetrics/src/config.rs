@@ -1,4 +1,4 @@
-//! What decides where a span lands: everything that `fold` reads besides the span itself.
+//! What decides where a span lands: everything that a walk reads besides the span itself.
 
 use std::time::Duration;
 

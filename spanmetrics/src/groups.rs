@@ -12,7 +12,9 @@
 //! one that is named meanwhile comes back.
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak,
+};
 
 use hashbrown::HashTable;
 
@@ -39,6 +41,23 @@ impl PartialEq for Generation {
     }
 }
 
+/// Says which generation it was, and keeps no slot from being used again.
+#[derive(Clone, Debug)]
+pub struct PastGeneration(Weak<()>);
+
+impl Generation {
+    pub fn past(&self) -> PastGeneration {
+        PastGeneration(Arc::downgrade(&self.0))
+    }
+}
+
+impl PartialEq<Generation> for PastGeneration {
+    fn eq(&self, other: &Generation) -> bool {
+        // The weak one keeps its address from being given to another.
+        std::ptr::eq(self.0.as_ptr(), Arc::as_ptr(&other.0))
+    }
+}
+
 /// A group as the table knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Interned {
@@ -57,6 +76,9 @@ pub struct Groups {
     /// The edge's own labels, which overflow groups have too.
     external: Labels,
     table: RwLock<Table>,
+    /// Beside the table: a request of groups that are known asks for nothing else, and must not wait for
+    /// those who read or write it. Changed by who writes the table.
+    generation: Mutex<Generation>,
 }
 
 #[derive(Debug)]
@@ -66,7 +88,6 @@ struct Table {
     tenants: Vec<Tenant>,
     free: Vec<u32>,
     resting: Vec<Resting>,
-    generation: Generation,
     next_number: u32,
     encoded_bytes: usize,
 }
@@ -101,6 +122,8 @@ pub struct Definition<'a> {
     pub id: GroupId,
     pub number: GroupNumber,
     pub tenant: &'a Tenant,
+    /// Its place among all tenants, which it keeps.
+    pub tenant_at: u32,
     pub encoded: &'a [u8],
 }
 
@@ -112,15 +135,19 @@ impl Groups {
             tenants: Vec::new(),
             free: Vec::new(),
             resting: Vec::new(),
-            generation: Generation(Arc::default()),
             next_number: 0,
             encoded_bytes: 0,
         };
-        Groups { limit: AtomicUsize::new(limit), external, table: RwLock::new(table) }
+        Groups {
+            limit: AtomicUsize::new(limit),
+            external,
+            table: RwLock::new(table),
+            generation: Mutex::new(Generation(Arc::default())),
+        }
     }
 
     pub fn generation(&self) -> Generation {
-        self.reading().generation.clone()
+        self.current().clone()
     }
 
     pub fn read(&self) -> Definitions<'_> {
@@ -149,20 +176,18 @@ impl Groups {
         self.len() == 0
     }
 
-    /// Looks up groups of one tenant by id and encoding, adding those that are new, and answers the
-    /// generation that their slots hold for.
+    /// Looks up groups of one tenant by id and encoding, adding those that are new.
     pub fn intern<'a>(
         &self,
         tenant: &Tenant,
         wanted: impl Iterator<Item = (GroupId, &'a [u8])>,
         mut found: impl FnMut(usize, Interned),
-    ) -> Generation {
+    ) {
         let mut table = self.writing();
         let tenant_at = table.tenant(tenant);
         for (at, (id, encoded)) in wanted.enumerate() {
             found(at, table.intern(tenant_at, id, encoded, self));
         }
-        table.generation.clone()
     }
 
     /// Looks up or adds groups whatever the limit: those of a journal count as what they were.
@@ -187,7 +212,19 @@ impl Groups {
 
     /// Retires the groups that `is_used` knows nothing of; answers how many.
     pub fn retire(&self, mut is_used: impl FnMut(Slot) -> bool) -> usize {
-        self.writing().retire(&mut is_used)
+        let mut table = self.writing();
+        table.free_rested();
+        let slots = table.retire(&mut is_used);
+        let retired = slots.len();
+        if retired > 0 {
+            let generation = std::mem::replace(&mut *self.current(), Generation(Arc::default()));
+            table.resting.push(Resting { generation, slots });
+        }
+        retired
+    }
+
+    fn current(&self) -> MutexGuard<'_, Generation> {
+        self.generation.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     // A panicking holder leaves at most a slot that nobody names: every step keeps the table whole.
@@ -205,9 +242,15 @@ pub struct Definitions<'a>(RwLockReadGuard<'a, Table>);
 
 impl Definitions<'_> {
     pub fn get(&self, slot: Slot) -> Definition<'_> {
-        let Entry { id, number, tenant, encoded, .. } = &self.0.entries[slot.0 as usize];
-        let tenant = &self.0.tenants[*tenant as usize];
-        Definition { id: *id, number: *number, tenant, encoded }
+        let &Entry { id, number, tenant: tenant_at, ref encoded, .. } =
+            &self.0.entries[slot.0 as usize];
+        let tenant = &self.0.tenants[tenant_at as usize];
+        Definition { id, number, tenant, tenant_at, encoded }
+    }
+
+    /// All that there are; none goes.
+    pub fn tenants(&self) -> &[Tenant] {
+        &self.0.tenants
     }
 
     /// The slot of a group that is known.
@@ -308,8 +351,7 @@ impl Table {
         slot
     }
 
-    fn retire(&mut self, is_used: &mut impl FnMut(Slot) -> bool) -> usize {
-        self.free_rested();
+    fn retire(&mut self, is_used: &mut impl FnMut(Slot) -> bool) -> Vec<u32> {
         let mut slots = Vec::new();
         for slot in 0..self.entries.len() as u32 {
             if self.entries[slot as usize].state == State::Known && !is_used(Slot(slot)) {
@@ -324,12 +366,7 @@ impl Table {
                 slots.push(slot);
             }
         }
-        let retired = slots.len();
-        if retired > 0 {
-            let generation = std::mem::replace(&mut self.generation, Generation(Arc::default()));
-            self.resting.push(Resting { generation, slots });
-        }
-        retired
+        slots
     }
 
     /// In order: a request of an older generation may name what a younger one retired.
@@ -416,6 +453,8 @@ mod tests {
         assert_ne!(groups.generation(), request);
         assert_eq!(groups.retire(|_| false), 0, "the request is still there");
         assert_ne!(intern(&groups, "b").slot, a.slot);
+        let past = request.past();
+        assert!(past == request && past != groups.generation());
         drop(request);
         assert_eq!(groups.retire(|_| true), 0);
         let c = intern(&groups, "c");

@@ -11,7 +11,7 @@ use crate::codec::Writer;
 use crate::content::{CONTENT_V1, Content, TenantContent};
 use crate::delta::Delta;
 use crate::group::GroupId;
-use crate::groups::{Definitions, Groups, Slot};
+use crate::groups::{Definition, Groups, Slot};
 use crate::layout::{Layout, LayoutId};
 use crate::partial::Partial;
 use crate::tenant::Tenant;
@@ -123,10 +123,13 @@ impl Gathered {
 
     /// For each shard what it has of this and of the samples, encoded as `Content`; shards that have
     /// nothing are absent.
+    ///
+    /// The groups are held for a short time at once: there may be a million, and requests that bring new
+    /// ones wait.
     pub fn slices(&self, samples: Content, shards: u16, groups: &Groups) -> BTreeMap<u16, Vec<u8>> {
-        let definitions = groups.read();
-        let mut rows = self.rows(shards, &definitions);
-        rows.sort_unstable_by(|a, b| a.key(&definitions).cmp(&b.key(&definitions)));
+        let tenants = groups.read().tenants().to_vec();
+        let mut rows = self.rows(shards, groups);
+        rows.sort_unstable_by(|a, b| a.key(&tenants).cmp(&b.key(&tenants)));
         let mut samples = samples.by_shard(shards);
         let mut of_shard: BTreeMap<u16, &[Row<'_>]> =
             rows.chunk_by(|a, b| a.shard == b.shard).map(|rows| (rows[0].shard, rows)).collect();
@@ -135,34 +138,41 @@ impl Gathered {
         for shard in shards {
             let samples = samples.remove(&shard).unwrap_or_default();
             let rows = of_shard.remove(&shard).unwrap_or_default();
-            slices.insert(shard, self.slice(rows, &samples, &definitions));
+            slices.insert(shard, self.slice(rows, &samples, &tenants, groups));
         }
         slices
     }
 
-    fn rows<'a>(&'a self, shards: u16, definitions: &Definitions<'_>) -> Vec<Row<'a>> {
+    fn rows(&self, shards: u16, groups: &Groups) -> Vec<Row<'_>> {
         let mut rows = Vec::with_capacity(self.len());
         for ((end, layout), cells) in &self.by_window {
-            for slot in cells.slots() {
-                let id = definitions.get(slot).id;
-                rows.push(Row {
-                    shard: id.shard(shards),
-                    layout: *layout,
-                    id,
-                    end: *end,
-                    slot,
-                    cells,
-                });
+            let mut slots = cells.slots();
+            loop {
+                let (before, definitions) = (rows.len(), groups.read());
+                rows.extend(slots.by_ref().take(HELD_GROUPS).map(|slot| {
+                    let Definition { id, tenant_at, .. } = definitions.get(slot);
+                    let (end, layout) = (*end, *layout);
+                    Row { shard: id.shard(shards), tenant_at, layout, id, end, slot, cells }
+                }));
+                if rows.len() == before {
+                    break;
+                }
             }
         }
         rows
     }
 
     /// `rows` are sorted as the canonical form wants them.
-    fn slice(&self, rows: &[Row<'_>], samples: &Content, of: &Definitions<'_>) -> Vec<u8> {
+    fn slice(
+        &self,
+        rows: &[Row<'_>],
+        samples: &Content,
+        tenants: &[Tenant],
+        groups: &Groups,
+    ) -> Vec<u8> {
         let by_tenant: BTreeMap<&Tenant, &[Row<'_>]> = rows
-            .chunk_by(|a, b| of.get(a.slot).tenant == of.get(b.slot).tenant)
-            .map(|rows| (of.get(rows[0].slot).tenant, rows))
+            .chunk_by(|a, b| a.tenant_at == b.tenant_at)
+            .map(|rows| (&tenants[rows[0].tenant_at as usize], rows))
             .collect();
         let tenants: BTreeSet<&Tenant> =
             by_tenant.keys().copied().chain(samples.tenants.keys()).collect();
@@ -175,7 +185,7 @@ impl Gathered {
             let layouts: Vec<_> = rows.chunk_by(|a, b| a.layout == b.layout).collect();
             w.varint_u64(layouts.len() as u64);
             for rows in layouts {
-                self.encode_layout(rows, of, &mut w);
+                self.encode_layout(rows, groups, &mut w);
             }
             let none = TenantContent::default();
             samples.tenants.get(tenant).unwrap_or(&none).encode_samples(&mut w);
@@ -183,14 +193,19 @@ impl Gathered {
         w.into_bytes()
     }
 
-    fn encode_layout(&self, rows: &[Row<'_>], of: &Definitions<'_>, w: &mut Writer) {
+    fn encode_layout(&self, rows: &[Row<'_>], of: &Groups, w: &mut Writer) {
         let layout = &self.layouts[&rows[0].layout];
         layout.encode(w);
         let groups = || rows.chunk_by(|a, b| a.id == b.id);
         w.varint_u64(groups().count() as u64);
         let mut delta = Delta::empty(layout);
-        for rows in groups() {
-            w.raw(of.get(rows[0].slot).encoded);
+        let mut definitions = of.read();
+        for (at, rows) in groups().enumerate() {
+            if at % HELD_GROUPS == HELD_GROUPS - 1 {
+                drop(definitions);
+                definitions = of.read();
+            }
+            w.raw(definitions.get(rows[0].slot).encoded);
             // Two slots may have come to be of one group.
             let windows = || rows.chunk_by(|a, b| a.end == b.end);
             w.varint_u64(windows().count() as u64);
@@ -215,6 +230,7 @@ impl Gathered {
 /// A delta on its way into a slice.
 struct Row<'a> {
     shard: u16,
+    tenant_at: u32,
     layout: LayoutId,
     id: GroupId,
     end: WindowEnd,
@@ -222,9 +238,12 @@ struct Row<'a> {
     cells: &'a Cells,
 }
 
+/// Groups that are looked at while others wait for the table.
+const HELD_GROUPS: usize = 1024;
+
 impl<'a> Row<'a> {
-    fn key<'d>(&self, of: &'d Definitions<'_>) -> impl Ord + use<'d, 'a> {
-        (self.shard, of.get(self.slot).tenant, self.layout, self.id, self.end)
+    fn key<'d>(&self, tenants: &'d [Tenant]) -> impl Ord + use<'d, 'a> {
+        (self.shard, &tenants[self.tenant_at as usize], self.layout, self.id, self.end)
     }
 }
 

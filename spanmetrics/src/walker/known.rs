@@ -11,9 +11,7 @@ use crate::groups::{GroupNumber, Interned, Slot};
 
 #[derive(Debug)]
 pub(super) struct KnownGroup {
-    hash: u64,
-    /// Where its signature begins, and how many blocks it has.
-    at: u32,
+    /// Blocks of its signature.
     blocks: u32,
     /// Bytes of the group's encoding.
     pub(super) encoded_len: u32,
@@ -27,11 +25,20 @@ pub(super) struct KnownGroup {
 
 #[derive(Debug)]
 pub(super) struct KnownGroups {
-    pub(super) seed: u64,
-    by_signature: HashTable<u32>,
+    seed: u64,
+    by_signature: HashTable<Spot>,
     groups: Vec<KnownGroup>,
     /// The signatures of all.
     blocks: Vec<Block>,
+}
+
+/// What the table has of a group: enough to fetch the rest at one time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Spot {
+    hash: u64,
+    pub(super) known: u32,
+    /// Where its signature begins.
+    at: u32,
 }
 
 const UNKNOWN: Interned =
@@ -57,16 +64,28 @@ impl KnownGroups {
     }
 
     #[inline(always)]
+    pub(super) fn hash(&self, signature: &[Block]) -> u64 {
+        signature::hash(signature, self.seed)
+    }
+
+    #[inline(always)]
     pub(super) fn find(&self, hash: u64, signature: &[Block]) -> Option<u32> {
-        let is_it = |&at: &u32| {
-            let known = &self.groups[at as usize];
-            let stored = self.blocks.get(known.at as usize..).unwrap_or_default();
-            known.hash == hash
-                && stored
-                    .get(..known.blocks as usize)
-                    .is_some_and(|stored| signature::are_same(stored, signature))
-        };
-        self.by_signature.find(hash, is_it).copied()
+        let is_it = |spot: &Spot| spot.hash == hash && self.is(*spot, signature);
+        self.by_signature.find(hash, is_it).map(|spot| spot.known)
+    }
+
+    /// One that may be it; another may have the same hash.
+    #[inline(always)]
+    pub(super) fn first_with(&self, hash: u64) -> Option<Spot> {
+        self.by_signature.find(hash, |spot| spot.hash == hash).copied()
+    }
+
+    #[inline(always)]
+    pub(super) fn is(&self, spot: Spot, signature: &[Block]) -> bool {
+        let known = self.get(spot.known);
+        let stored = self.blocks.get(spot.at as usize..).unwrap_or_default();
+        let stored = stored.get(..known.blocks as usize);
+        stored.is_some_and(|stored| signature::are_same(stored, signature))
     }
 
     /// Adds a group that is not interned yet.
@@ -82,8 +101,6 @@ impl KnownGroups {
         let interned = UNKNOWN;
         let encoded_len = encoded_len as u32;
         self.groups.push(KnownGroup {
-            hash,
-            at,
             blocks: signature.len() as u32,
             encoded_len,
             interned,
@@ -91,16 +108,25 @@ impl KnownGroups {
             request: 0,
             cell: 0,
         });
-        let groups = &self.groups;
-        self.by_signature.insert_unique(hash, known, |&known| groups[known as usize].hash);
+        self.by_signature.insert_unique(hash, Spot { hash, known, at }, |spot| spot.hash);
         known
+    }
+
+    /// From now on it is not found.
+    pub(super) fn forget(&mut self, known: u32, hash: u64) {
+        if let Ok(entry) = self.by_signature.find_entry(hash, |spot| spot.known == known) {
+            entry.remove();
+        }
     }
 
     /// Forgets all but the first `len`: those that came with a request that was refused.
     pub(super) fn truncate(&mut self, len: usize) {
-        let Some(first) = self.groups.get(len) else { return };
-        self.blocks.truncate(first.at as usize);
-        self.by_signature.retain(|known| (*known as usize) < len);
+        if len >= self.groups.len() {
+            return;
+        }
+        let left = self.groups[..len].iter().map(|known| known.blocks as usize).sum();
+        self.blocks.truncate(left);
+        self.by_signature.retain(|spot| (spot.known as usize) < len);
         self.groups.truncate(len);
     }
 
@@ -129,17 +155,19 @@ mod tests {
                 None => signature.push_absent(),
             }
         }
-        signature.end().to_vec()
+        signature.end();
+        signature.blocks().to_vec()
     }
 
     fn find(known: &KnownGroups, number: u64, parts: &[Option<&[u8]>]) -> Option<u32> {
         let signature = signature(number, parts);
-        known.find(signature::hash(&signature, known.seed), &signature)
+        known.find(known.hash(&signature), &signature)
     }
 
     fn add(known: &mut KnownGroups, number: u64, parts: &[Option<&[u8]>]) -> u32 {
         let signature = signature(number, parts);
-        known.add(signature::hash(&signature, known.seed), &signature, 0, false)
+        let hash = known.hash(&signature);
+        known.add(hash, &signature, 0, false)
     }
 
     #[test]

@@ -28,17 +28,19 @@ mod odd;
 mod resources;
 mod signature;
 mod span;
+mod waiting;
 mod walk;
 mod wanted;
 
 use crate::config::Config;
-use crate::groups::{Generation, Groups};
+use crate::groups::{Generation, Groups, PastGeneration};
 use crate::layout::LayoutId;
 use crate::partial::Partial;
 use crate::tenant::Tenant;
 use crate::wire::BrokenWire;
 use known::KnownGroups;
 use resources::{Resource, Resources};
+use waiting::Waiting;
 use walk::Walk;
 use wanted::Wanted;
 
@@ -67,7 +69,7 @@ enum Broken {
     Field(#[from] DecodeError),
     #[error("a text that is read is not UTF-8")]
     Text,
-    #[error("attribute {key:?} is larger than {limit_bytes} bytes, and it is one that is read")]
+    #[error("attribute {key:?} is read, is no plain text and is larger than {limit_bytes} bytes")]
     LargeAttribute { key: String, limit_bytes: usize },
     #[error("too many cells")]
     TooMany,
@@ -114,8 +116,9 @@ struct Memory {
     tenants: Vec<Tenant>,
     resources: Resources,
     known: KnownGroups,
+    waiting: Waiting,
     /// What the known groups' slots hold for.
-    generation: Generation,
+    generation: PastGeneration,
     /// Of the last request.
     request: u32,
 }
@@ -130,7 +133,8 @@ impl Walker {
             tenants: Vec::new(),
             resources: Resources::new(seed),
             known: KnownGroups::new(seed),
-            generation: groups.generation(),
+            waiting: Waiting::new(),
+            generation: groups.generation().past(),
             request: 0,
         };
         Walker { config, groups, wanted, wanted_of_resource, memory, layout }
@@ -143,7 +147,8 @@ impl Walker {
         tenant: &Tenant,
         arrival_ns: u64,
     ) -> Result<Walked, WalkError> {
-        self.memory.begin(&self.groups);
+        let generation = self.groups.generation();
+        self.memory.begin(&generation);
         let known_before = self.memory.known.len();
         let mut walk = Walk::new(
             &self.config,
@@ -158,7 +163,7 @@ impl Walker {
             Encoding::Json => walk.json(bytes),
         };
         match done {
-            Ok(()) => Ok(walk.finish(&self.groups)),
+            Ok(()) => Ok(walk.finish(&self.groups, generation)),
             Err(error) => {
                 self.memory.known.truncate(known_before);
                 Err(error)
@@ -178,18 +183,18 @@ fn told(broken: Broken) -> WalkError {
 }
 
 impl Memory {
-    fn begin(&mut self, groups: &Groups) {
-        let generation = groups.generation();
+    fn begin(&mut self, generation: &Generation) {
         let held = self.known.bytes() + self.resources.bytes();
-        if generation != self.generation || held > MAX_REMEMBERED_BYTES || self.request == u32::MAX
-        {
+        let is_past = self.generation != *generation;
+        if is_past || held > MAX_REMEMBERED_BYTES || self.request == u32::MAX {
             self.known.clear();
             self.resources.clear();
             self.tenants.clear();
-            self.generation = generation;
+            self.generation = generation.past();
             self.request = 0;
         }
         self.request += 1;
+        self.waiting.clear();
     }
 
     fn tenant(&mut self, tenant: &Tenant) -> u32 {

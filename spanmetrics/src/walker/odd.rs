@@ -2,12 +2,13 @@
 //!
 //! What is not read is not decoded here either, so that a request means the same on both roads.
 
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use prost::Message;
 
 use super::Broken;
 use super::wanted::Wanted;
-use crate::wire::each_message;
+use crate::wire::{Cursor, Key, LENGTH, each_message};
 
 /// A span without what is passed over, and its name before anybody has checked it.
 #[derive(Clone, PartialEq, Message)]
@@ -36,8 +37,11 @@ struct LeanKey {
     key: Vec<u8>,
 }
 
-/// An attribute that is read has to be smaller: decoded, it takes many times its bytes.
+/// An attribute that is read and is no plain text has to be smaller: decoded, it takes many times its bytes.
 const MAX_ATTRIBUTE_BYTES: usize = 64 << 10;
+
+const KEY_VALUE_VALUE: u32 = 2;
+const ANY_VALUE_STRING: u32 = 1;
 
 pub(super) const SPAN_ATTRIBUTES: u32 = 9;
 pub(super) const RESOURCE_ATTRIBUTES: u32 = 1;
@@ -58,13 +62,42 @@ pub(super) fn attributes(
         if let Some(at) = wanted.find(&key)
             && found[at].is_none()
         {
-            if attribute.len() > MAX_ATTRIBUTE_BYTES {
-                let key = String::from_utf8_lossy(&key).into_owned();
-                return Err(Broken::LargeAttribute { key, limit_bytes: MAX_ATTRIBUTE_BYTES });
-            }
-            found[at] = Some(KeyValue::decode(attribute)?);
+            found[at] = Some(match large_text(attribute)? {
+                Some(text) => {
+                    let value = Some(AnyValue { value: Some(Value::StringValue(text)) });
+                    KeyValue { value, ..KeyValue::default() }
+                }
+                None if attribute.len() > MAX_ATTRIBUTE_BYTES => {
+                    let key = String::from_utf8_lossy(&key).into_owned();
+                    return Err(Broken::LargeAttribute { key, limit_bytes: MAX_ATTRIBUTE_BYTES });
+                }
+                None => KeyValue::decode(attribute)?,
+            });
         }
         Ok(())
     })?;
     Ok(found.into_iter().map(|attribute| attribute?.value).collect())
+}
+
+/// Of a large attribute that has one text and nothing else, more of the text than anybody keeps.
+fn large_text(attribute: &[u8]) -> Result<Option<String>, Broken> {
+    if attribute.len() <= MAX_ATTRIBUTE_BYTES {
+        return Ok(None);
+    }
+    let mut values = Vec::new();
+    each_message::<Broken>(attribute, KEY_VALUE_VALUE, |value| {
+        values.push(value);
+        Ok(())
+    })?;
+    let [value] = values[..] else { return Ok(None) };
+    let mut fields = Cursor::new(value);
+    if fields.is_empty() || fields.key()? != Key::of(ANY_VALUE_STRING, LENGTH) {
+        return Ok(None);
+    }
+    let text = fields.bytes()?;
+    if !fields.is_empty() {
+        return Ok(None);
+    }
+    let text = str::from_utf8(text).map_err(|_| Broken::Text)?;
+    Ok(Some(text[..text.floor_char_boundary(MAX_ATTRIBUTE_BYTES)].to_owned()))
 }

@@ -22,12 +22,22 @@ const BLOCK_BYTES: usize = 32;
 /// Written before anybody looks at a part's length.
 const AHEAD_BYTES: usize = BLOCK_BYTES + 8;
 
+const FIRST_BYTES: usize = 512;
+const KEPT_BYTES: usize = 8 << 10;
+
 /// So much of what stands behind a part in memory is read, and left out again.
 pub(super) const READ_BEHIND: usize = BLOCK_BYTES;
 
 impl Signature {
     pub(super) fn new() -> Self {
-        Signature { bytes: vec![0; 512], len: 0, parts: 0 }
+        Signature { bytes: vec![0; FIRST_BYTES], len: 0, parts: 0 }
+    }
+
+    /// The room that a long one took.
+    pub(super) fn give_back(&mut self) {
+        if self.bytes.len() > KEPT_BYTES {
+            *self = Signature::new();
+        }
     }
 
     #[inline(always)]
@@ -48,7 +58,7 @@ impl Signature {
     fn begin_long(&mut self, number: u64) {
         self.bytes.truncate(0);
         self.bytes.extend(number.to_le_bytes());
-        self.bytes.resize(self.len + 512, 0);
+        self.bytes.resize(self.len + FIRST_BYTES, 0);
     }
 
     /// Adds the first `len` of the bytes. False: it is too long, or less than [`READ_BEHIND`] of them are there.
@@ -111,15 +121,20 @@ impl Signature {
         true
     }
 
-    /// Ends it, and answers its blocks.
+    /// After the last part.
     #[inline(always)]
-    pub(super) fn end(&mut self) -> &[Block] {
+    pub(super) fn end(&mut self) {
         if self.bytes.len() < self.len + BLOCK_BYTES {
             self.grow(0);
         }
         self.bytes[self.len..][..BLOCK_BYTES].fill(0);
-        let len = self.len.next_multiple_of(BLOCK_BYTES);
-        self.bytes[..len].as_chunks().0
+        self.len = self.len.next_multiple_of(BLOCK_BYTES);
+    }
+
+    /// All of it, once it was ended.
+    #[inline(always)]
+    pub(super) fn blocks(&self) -> &[Block] {
+        self.bytes[..self.len].as_chunks().0
     }
 }
 
@@ -181,7 +196,8 @@ mod tests {
                 None => signature.push_absent(),
             }
         }
-        signature.end().to_vec()
+        signature.end();
+        signature.blocks().to_vec()
     }
 
     proptest! {

@@ -1,21 +1,24 @@
 //! One request under way: each span to its group, its window and its cell.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use opentelemetry_proto::tonic::common::v1::AnyValue;
 use prost::Message;
 
 use super::admission::{Admission, Admitted};
 use super::cut::Cut;
+use super::known::Spot;
 use super::resources::Resource;
-use super::signature::{self, READ_BEHIND, Signature};
+use super::signature::{READ_BEHIND, Signature};
 use super::span::{self, Part, RawSpan, WINDOW_BYTES};
+use super::waiting::{WAITING, WaitingSpan};
 use super::wanted::Wanted;
 use super::{Broken, MAX_CELLS, MAX_GROUP_BYTES, Memory, Walked, odd};
 use crate::codec::Writer;
 use crate::config::Config;
 use crate::group::{Group, GroupId, SpanKind, StatusCode};
-use crate::groups::{GroupNumber, Groups, Slot};
+use crate::groups::{Generation, GroupNumber, Groups, Slot};
 use crate::labels::Labels;
 use crate::partial::Partial;
 use crate::tenant::Tenant;
@@ -55,13 +58,14 @@ pub(super) struct Walk<'a> {
     fresh: Vec<Fresh>,
     /// Of the groups of all cells.
     group_bytes: usize,
-    /// Of the span under way.
+    /// Of a span whose group was decoded.
     signature: Signature,
     walked: Walked,
 }
 
 struct Fresh {
     known: u32,
+    hash: u64,
     id: GroupId,
     encoded: Vec<u8>,
 }
@@ -129,12 +133,14 @@ impl Walk<'_> {
             each_place(bytes, place, RESOURCE_SPANS_SCOPE_SPANS, |place| {
                 each_place(bytes, place, SCOPE_SPANS_SPANS, |place| {
                     if bytes.len() - place.end < WINDOW_BYTES {
+                        self.count_waiting(bytes)?;
                         return self.last_span(&bytes[place], resource);
                     }
-                    self.span(&bytes[place.start..], bytes.len() - place.end, resource, &mut values)
+                    self.span(bytes, place, resource, &mut values)
                 })
             })
-        })
+        })?;
+        self.count_waiting(bytes)
     }
 
     /// A span without the bytes behind it that reading looks at.
@@ -145,7 +151,8 @@ impl Walk<'_> {
             return self.odd_span(span, resource);
         }
         let copied = [span, &[0; WINDOW_BYTES]].concat();
-        self.span(&copied, WINDOW_BYTES, resource, &mut vec![None; self.wanted.len()])
+        self.span(&copied, 0..span.len(), resource, &mut vec![None; self.wanted.len()])?;
+        self.count_waiting(&copied)
     }
 
     /// The resource of some spans, wherever it stands among them.
@@ -174,67 +181,92 @@ impl Walk<'_> {
         Ok(self.memory.resources.add(self.tenant_at, bytes, resource))
     }
 
-    /// The span that ends `behind` bytes before the slice does.
+    /// Reads a span, which then waits to be counted with others.
     #[inline(always)]
     fn span<'s>(
         &mut self,
-        from: &'s [u8],
-        behind: usize,
+        bytes: &'s [u8],
+        place: Range<usize>,
         resource: u32,
         values: &mut [Option<Part<'s>>],
     ) -> Result<(), Broken> {
         values.fill(None);
-        let Some(raw) = span::read(from, behind, self.wanted, values) else {
-            return self.odd_span(&from[..from.len() - behind], resource);
-        };
-        if !self.sign(&raw, resource, values) {
-            return self.odd_span(&from[..from.len() - behind], resource);
+        let read = span::read(&bytes[place.start..], bytes.len() - place.end, self.wanted, values);
+        if let Some(raw) = read
+            && let signature =
+                &mut self.memory.waiting.signatures[self.memory.waiting.spans.len() % WAITING]
+            && sign(signature, &raw, resource, values)
+        {
+            let hash = self.memory.known.hash(signature.blocks());
+            let (start_ns, end_ns) = (raw.start_ns, raw.end_ns);
+            self.memory.waiting.spans.push(WaitingSpan { place, resource, hash, start_ns, end_ns });
+            if self.memory.waiting.spans.len() < WAITING {
+                return Ok(());
+            }
+            return self.count_waiting(bytes);
         }
-        let signature = self.signature.end();
-        let hash = signature::hash(signature, self.memory.known.seed);
-        let known = match self.memory.known.find(hash, signature) {
-            Some(known) => known,
-            None if values.iter().flatten().all(|value| span::is_scalar(value.bytes())) => {
-                if !self.admit(raw.end_ns) {
-                    return Ok(());
+        self.count_waiting(bytes)?;
+        self.odd_span(&bytes[place], resource)
+    }
+
+    /// Counts the spans that wait, which stand in these bytes.
+    #[inline(never)]
+    fn count_waiting(&mut self, bytes: &[u8]) -> Result<(), Broken> {
+        let Memory { known, waiting, .. } = &*self.memory;
+        let mut found = [None; WAITING];
+        for (found, span) in found.iter_mut().zip(&waiting.spans) {
+            *found = known.first_with(span.hash);
+        }
+        for (at, signature) in waiting.signatures.iter().enumerate().take(waiting.spans.len()) {
+            found[at] = found[at].filter(|spot| known.is(*spot, signature.blocks()));
+        }
+        let mut spans = std::mem::take(&mut self.memory.waiting.spans);
+        for (at, span) in spans.drain(..).enumerate() {
+            if let Some(Spot { known, .. }) = found[at] {
+                if self.admit(span.end_ns) {
+                    self.count(known, span.start_ns, span.end_ns)?;
                 }
-                let known = self.common_group(hash, resource, &raw, values)?;
-                return self.count(known, raw.start_ns, raw.end_ns);
-            }
-            None => return self.odd_span(&from[..from.len() - behind], resource),
-        };
-        if !self.admit(raw.end_ns) {
-            return Ok(());
-        }
-        self.count(known, raw.start_ns, raw.end_ns)
-    }
-
-    /// False: what tells the group is not to be remembered as it is.
-    #[inline(always)]
-    fn sign(&mut self, raw: &RawSpan<'_>, resource: u32, values: &[Option<Part<'_>>]) -> bool {
-        let kind = SpanKind::from_number(raw.kind).unwrap_or_default();
-        let status = StatusCode::from_number(raw.status).unwrap_or_default();
-        let number = u64::from(resource) << 16 | (kind as u64) << 8 | status as u64;
-        self.signature.begin(number, 1 + values.len());
-        let mut is_signed = self.signature.push(raw.name.from, raw.name.len);
-        for value in values {
-            match value {
-                Some(value) => is_signed &= self.signature.push(value.from, value.len),
-                None => self.signature.push_absent(),
+            } else {
+                self.unfamiliar(bytes, &span, at)?;
             }
         }
-        is_signed
+        self.memory.waiting.spans = spans;
+        Ok(())
     }
 
+    /// A span that was not found at once.
     #[cold]
     #[inline(never)]
+    fn unfamiliar(&mut self, bytes: &[u8], span: &WaitingSpan, at: usize) -> Result<(), Broken> {
+        let WaitingSpan { ref place, resource, hash, start_ns, end_ns } = *span;
+        let signature = self.memory.waiting.signatures[at].blocks();
+        if let Some(known) = self.memory.known.find(hash, signature) {
+            return if self.admit(end_ns) { self.count(known, start_ns, end_ns) } else { Ok(()) };
+        }
+        let mut values = vec![None; self.wanted.len()];
+        let from = &bytes[place.start..];
+        let raw = span::read(from, bytes.len() - place.end, self.wanted, &mut values);
+        let is_common = values.iter().flatten().all(|value| span::is_scalar(value.bytes()));
+        let Some(raw) = raw.filter(|_| is_common) else {
+            return self.odd_span(&bytes[place.clone()], resource);
+        };
+        if !self.admit(end_ns) {
+            return Ok(());
+        }
+        let (id, encoded, shortened) = self.common_group(resource, &raw, &values)?;
+        let signature = self.memory.waiting.signatures[at].blocks();
+        let known = self.memory.known.add(hash, signature, encoded.len(), shortened);
+        self.fresh.push(Fresh { known, hash, id, encoded });
+        self.count(known, start_ns, end_ns)
+    }
+
+    /// The group of a span of the common shape, encoded, and whether a text of it was cut.
     fn common_group(
-        &mut self,
-        hash: u64,
+        &self,
         resource: u32,
         raw: &RawSpan<'_>,
         values: &[Option<Part<'_>>],
-    ) -> Result<u32, Broken> {
+    ) -> Result<(GroupId, Vec<u8>, bool), Broken> {
         let decode =
             |value: &Option<Part<'_>>| value.map(|v| AnyValue::decode(v.bytes())).transpose();
         let values = values.iter().map(decode).collect::<Result<Vec<_>, _>>()?;
@@ -243,14 +275,7 @@ impl Walk<'_> {
             group(self.config, resource, raw.name.bytes(), raw.kind, raw.status, &values)?;
         let mut w = Writer::new();
         group.encode(&mut w);
-        Ok(self.add(hash, group.id(self.tenant), w.into_bytes(), shortened))
-    }
-
-    /// A group that was not met before, by the signature under way.
-    fn add(&mut self, hash: u64, id: GroupId, encoded: Vec<u8>, shortened: bool) -> u32 {
-        let known = self.memory.known.add(hash, self.signature.end(), encoded.len(), shortened);
-        self.fresh.push(Fresh { known, id, encoded });
-        known
+        Ok((group.id(self.tenant), w.into_bytes(), shortened))
     }
 
     #[cold]
@@ -290,12 +315,14 @@ impl Walk<'_> {
             let is_signed = self.signature.push(&[part, &[0; READ_BEHIND]].concat(), part.len());
             debug_assert!(is_signed, "short, and all that is read behind it is there");
         }
-        let signature = self.signature.end();
-        let hash = signature::hash(signature, self.memory.known.seed);
-        let known = match self.memory.known.find(hash, signature) {
-            Some(known) => known,
-            None => self.add(hash, group.id(self.tenant), encoded, shortened),
-        };
+        self.signature.end();
+        let signature = self.signature.blocks();
+        let hash = self.memory.known.hash(signature);
+        let known = self.memory.known.find(hash, signature).unwrap_or_else(|| {
+            let known = self.memory.known.add(hash, signature, encoded.len(), shortened);
+            self.fresh.push(Fresh { known, hash, id: group.id(self.tenant), encoded });
+            known
+        });
         self.count(known, span.start_ns, span.end_ns)
     }
 
@@ -387,7 +414,7 @@ impl Walk<'_> {
     }
 
     /// Gives the cells their groups.
-    pub(super) fn finish(self, groups: &Groups) -> Walked {
+    pub(super) fn finish(self, groups: &Groups, generation: Generation) -> Walked {
         let Walk { mut walked, memory, fresh, known_of, tenant, .. } = self;
         if !fresh.is_empty() {
             let wanted = fresh.iter().map(|fresh| (fresh.id, &fresh.encoded[..]));
@@ -406,9 +433,38 @@ impl Walk<'_> {
             }
         }
         // Those that were just interned hold for longer.
-        partial.generation = Some(memory.generation.clone());
+        partial.generation = Some(generation);
+        for Fresh { known, hash, .. } in fresh {
+            // There may be room for it the next time.
+            if memory.known.get(known).interned.overflowed {
+                memory.known.forget(known, hash);
+            }
+        }
         walked
     }
+}
+
+/// False: what tells the group is not to be remembered as it is.
+#[inline(always)]
+fn sign(
+    signature: &mut Signature,
+    raw: &RawSpan<'_>,
+    resource: u32,
+    values: &[Option<Part<'_>>],
+) -> bool {
+    let kind = SpanKind::from_number(raw.kind).unwrap_or_default();
+    let status = StatusCode::from_number(raw.status).unwrap_or_default();
+    let number = u64::from(resource) << 16 | (kind as u64) << 8 | status as u64;
+    signature.begin(number, 1 + values.len());
+    let mut is_signed = signature.push(raw.name.from, raw.name.len);
+    for value in values {
+        match value {
+            Some(value) => is_signed &= signature.push(value.from, value.len),
+            None => signature.push_absent(),
+        }
+    }
+    signature.end();
+    is_signed
 }
 
 /// The group, and whether a text in it was cut.

@@ -1,6 +1,6 @@
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
-use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
+use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, KeyValue};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::span::Link;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
@@ -144,6 +144,34 @@ fn beyond_the_limit_of_groups_totals_stay_exact() {
 }
 
 #[test]
+fn a_group_that_had_no_room_has_its_own_once_there_is_some() {
+    let bytes = request(vec![span("a", NOW, NOW), span("b", NOW, NOW)]).encode_to_vec();
+    let mut bench = Bench::with_limit(&Config::default(), 1);
+    let mut overflowed = |limit| {
+        bench.groups.set_limit(limit);
+        bench.fold(&bytes, Encoding::Protobuf, &Tenant::default()).expect("decodes").overflowed
+    };
+    assert_eq!(overflowed(0), 2);
+    assert_eq!(overflowed(2), 1);
+    assert_eq!(overflowed(2), 1);
+    assert_eq!(overflowed(3), 0);
+}
+
+#[test]
+fn a_walker_at_rest_keeps_no_slot_from_being_used_again() {
+    let named = |name: &str| request(vec![span(name, NOW, NOW)]).encode_to_vec();
+    let mut bench = Bench::new(&Config::default());
+    let fold = |bench: &mut Bench, name: &str| {
+        bench.fold(&named(name), Encoding::Protobuf, &Tenant::default()).expect("decodes")
+    };
+    fold(&mut bench, "a");
+    assert_eq!(bench.groups.retire(|_| false), 1);
+    assert_eq!(bench.groups.retire(|_| false), 0);
+    fold(&mut bench, "b");
+    assert_eq!(bench.groups.read().slots(), 1);
+}
+
+#[test]
 fn what_is_not_read_is_passed_over_and_what_is_large_is_refused() {
     let config = Config { dimensions: vec!["code".into()], ..Config::default() };
     let large = || Value::StringValue("x".repeat(70_000));
@@ -153,10 +181,78 @@ fn what_is_not_read_is_passed_over_and_what_is_large_is_refused() {
     with_more.links = vec![Link::default(); 1000];
     let bare = Span { attributes: with_more.attributes[1..].to_vec(), ..span("a", NOW, NOW) };
     assert_eq!(folded(&config, vec![with_more.clone()]), folded(&config, vec![bare]));
-    with_more.attributes.insert(0, attribute("code", large()));
+    let values = vec![AnyValue::default(); 40_000];
+    with_more.attributes.insert(0, attribute("code", Value::ArrayValue(ArrayValue { values })));
     let bytes = request(vec![with_more]).encode_to_vec();
-    let refused = fold(&config, &bytes, Encoding::Protobuf);
-    assert!(refused.expect_err("too large").to_string().contains("\"code\" is larger"));
+    let refused = fold(&config, &bytes, Encoding::Protobuf).expect_err("too large").to_string();
+    assert!(refused.contains("\"code\" is read, is no plain text"), "{refused}");
+}
+
+#[test]
+fn a_long_text_is_cut_however_long_it_is() {
+    let config = Config { dimensions: vec!["code".into()], ..Config::default() };
+    let of = |length: usize| {
+        let attributes = vec![attribute("code", Value::StringValue("ü".repeat(length)))];
+        folded(&config, vec![Span { attributes, ..span("a", NOW, NOW) }])
+    };
+    let short = of(600);
+    assert_eq!((short.accepted, short.shortened), (1, 1));
+    assert_eq!(of(40_000), short);
+    assert_eq!(of(300_000), short);
+}
+
+/// The sum of one span's microseconds.
+fn sum_us(duration_ns: u64) -> u128 {
+    windows(&folded(&Config::default(), vec![span("a", NOW - duration_ns, NOW)]))[0].2
+}
+
+#[test]
+fn durations_round_half_up_to_microseconds() {
+    let cases = [(0, 0), (1, 0), (499, 0), (500, 1), (501, 1), (1499, 1), (1500, 2)];
+    for (ns, us) in cases {
+        assert_eq!(sum_us(ns), us, "{ns} ns");
+    }
+    assert_eq!(sum_us(NOW), 1_700_000_003_000_000);
+}
+
+#[test]
+fn a_text_that_is_no_utf8_is_bad_data_where_it_is_read_and_nowhere_else() {
+    let config = Config { dimensions: vec!["code".into(), "zone".into()], ..Config::default() };
+    let text = |text: &str| Value::StringValue(text.into());
+    // Each mark is as long as what takes its place.
+    let marks = ["MARK-NAME", "MARK-CODE", "MARK-LAST", "MARK-KEY_", "MARK-SERV", "MARK-ZONE"];
+    let read = |mark: &str| !["MARK-LAST", "MARK-KEY_"].contains(&mark);
+    let mut marked = request(vec![
+        span("good", NOW, NOW),
+        Span {
+            attributes: vec![
+                attribute("MARK-KEY_", text("x")),
+                attribute("code", text("MARK-CODE")),
+                attribute("code", text("MARK-LAST")),
+            ],
+            ..span("MARK-NAME", NOW, NOW)
+        },
+    ]);
+    marked.resource_spans[0].resource = Some(Resource {
+        attributes: vec![
+            attribute("service.name", text("MARK-SERV")),
+            attribute("zone", text("MARK-ZONE")),
+        ],
+        ..Default::default()
+    });
+    let bytes = marked.encode_to_vec();
+    let mut bench = Bench::new(&config);
+    for mark in marks {
+        let at = bytes.windows(9).position(|window| window == mark.as_bytes()).expect("is there");
+        let mut bad = bytes.clone();
+        bad[at + 8] = 0xff;
+        // At the end of the request, with others behind, and once it is known.
+        for behind in [vec![], bytes.clone(), bytes.clone()] {
+            let all = [bad.clone(), behind].concat();
+            let done = bench.fold(&all, Encoding::Protobuf, &Tenant::default());
+            assert_eq!(done.is_err(), read(mark), "{mark}: {done:?}");
+        }
+    }
 }
 
 #[test]
