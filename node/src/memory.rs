@@ -14,6 +14,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::thread::available_parallelism;
 use std::time::Instant;
 
 use mimalloc::MiMalloc;
@@ -97,14 +98,18 @@ const LOW_BYTES: usize = 512 << 20;
 const DELAY_MS: libc::c_long = 100;
 const LOW_DELAY_MS: libc::c_long = 10;
 
+/// Of the C library's heaps where the ceiling is low.
+const LOW_HEAPS: usize = 2;
+
 /// Has what was freed given back soon. By default this allocator keeps it for a second, and the C library's,
-/// which is the engine's, in a heap for each of many threads.
+/// which is the engine's, in eight heaps for each processor.
 pub fn keep_below(ceiling_bytes: usize) {
     if ceiling_bytes < LOW_BYTES {
         give_back_after(LOW_DELAY_MS);
-        give_back_c_heaps();
+        keep_c_heaps(LOW_HEAPS);
     } else {
         give_back_after(DELAY_MS);
+        keep_c_heaps(available_parallelism().map_or(LOW_HEAPS, |threads| threads.get()));
     }
 }
 
@@ -121,18 +126,17 @@ fn give_back_after(delay_ms: libc::c_long) {
 
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 #[allow(unsafe_code, reason = "the C library's setting has no safe door")]
-fn give_back_c_heaps() {
-    const HEAPS: i32 = 2;
+fn keep_c_heaps(heaps: usize) {
     const MMAP_FROM_BYTES: i32 = 256 << 10;
     // SAFETY: both set a number; one that is not taken leaves the default.
     unsafe {
-        libc::mallopt(libc::M_ARENA_MAX, HEAPS);
+        libc::mallopt(libc::M_ARENA_MAX, i32::try_from(heaps).unwrap_or(i32::MAX));
         libc::mallopt(libc::M_MMAP_THRESHOLD, MMAP_FROM_BYTES);
     }
 }
 
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
-fn give_back_c_heaps() {}
+fn keep_c_heaps(_: usize) {}
 
 pub fn metrics() -> Vec<Metric> {
     let gauge = |name, help, bytes| Metric {
