@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 /// Of a body. What exporters send by default is well below.
 #[cfg(feature = "receivers")]
-const LARGE_BYTES: usize = 2 << 20;
+pub(crate) const LARGE_BYTES: usize = 2 << 20;
 
 #[derive(Clone)]
 pub struct Ceiling {

@@ -16,7 +16,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::ceiling::Ceiling;
 use crate::clock::Clock;
-use crate::dedup::{Dedup, Fingerprint, Registered, Registration, RunningTime, Uptime};
+use crate::dedup::{Dedup, Fingerprint, Outcome, Registered, Registration, RunningTime, Uptime};
 use crate::metrics::EdgeMetrics;
 use crate::record::{Record, RequestHead};
 use crate::totals::TotalsHandle;
@@ -135,6 +135,17 @@ pub(crate) struct Waiting {
     pub(crate) registered: Registered,
 }
 
+/// A request whose bytes nobody needs any more.
+#[must_use = "its answer is yet to come"]
+pub(crate) enum Begun {
+    Refused(Refusal),
+    Answered(TraceAnswer),
+    /// It counts, with this answer, once its record is on disk.
+    Queued(TraceAnswer, Answered),
+    /// The same is on its way already, and gets its answer first.
+    Repeats(oneshot::Receiver<Outcome>),
+}
+
 /// What a command takes beside its record: a queue full of small ones is bounded too.
 const COMMAND_BYTES: usize = 512;
 
@@ -160,11 +171,31 @@ impl EdgeHandle {
         &self.config
     }
 
-    /// Once it has begun, a request runs to its end, though the caller may hang up: nothing is awaited
-    /// between its registration and the journal's queue.
+    /// Once it has begun, a request runs to its end, though the caller may hang up.
     pub async fn ingest(&self, request: TraceRequest) -> Result<TraceAnswer, Refusal> {
+        let begun = self.begin(request);
+        self.answer(begun).await
+    }
+
+    /// All that is to be done with the request's bytes, which are let go of; nothing is awaited between
+    /// its registration and the journal's queue.
+    pub(crate) fn begin(&self, request: TraceRequest) -> Begun {
         self.metrics.requests_received.add(1);
-        let answer = self.try_ingest(request).await;
+        self.try_begin(request).unwrap_or_else(Begun::Refused)
+    }
+
+    /// What comes of the request, once somebody knows.
+    pub(crate) async fn answer(&self, begun: Begun) -> Result<TraceAnswer, Refusal> {
+        let answer = match begun {
+            Begun::Refused(refusal) => Err(refusal),
+            Begun::Answered(answer) => Ok(answer),
+            Begun::Queued(answer, answered) => synced(answered).await.map(|()| answer),
+            Begun::Repeats(first) => {
+                let answer = first.await.unwrap_or(Err(Refusal::Stopping));
+                self.metrics.requests_duplicate.add(u64::from(answer.is_ok()));
+                answer
+            }
+        };
         if let Err(refusal) = &answer {
             self.metrics.count_refusal(refusal);
         }
@@ -188,61 +219,49 @@ impl EdgeHandle {
         let record = Record::Samples { source: self.source, content };
         let encoded = record.encode().into();
         let Record::Samples { content, .. } = record else { unreachable!("made above") };
-        let answered = self.send(encoded, Cargo::Samples(content))?;
-        answered.await.map_err(|_| Refusal::Stopping)?
+        synced(self.send(encoded, Cargo::Samples(content))?).await
     }
 
-    async fn try_ingest(&self, request: TraceRequest) -> Result<TraceAnswer, Refusal> {
+    fn try_begin(&self, request: TraceRequest) -> Result<Begun, Refusal> {
         let uptime = self.running.now();
         let fingerprint = fingerprint(&request.tenant, &request.body);
         match self.dedup.register(fingerprint, uptime) {
             Registration::Known(answer) => {
                 self.metrics.requests_duplicate.add(1);
-                Ok(answer)
+                Ok(Begun::Answered(answer))
             }
             Registration::InFlight(_) if plants::is(Plant::WaiterAckedEarly) => {
                 let walked = self.walk(&request, self.clock.now_ns())?;
-                Ok(TraceAnswer::of(&walked))
+                Ok(Begun::Answered(TraceAnswer::of(&walked)))
             }
-            Registration::InFlight(first) => {
-                let answer = first.await.map_err(|_| Refusal::Stopping)??;
-                self.metrics.requests_duplicate.add(1);
-                Ok(answer)
-            }
-            Registration::New(registered) => {
-                let (answer, answered) = self.begin(request, fingerprint, uptime, registered)?;
-                if let Some(answered) = answered {
-                    answered.await.map_err(|_| Refusal::Stopping)??;
-                }
-                Ok(answer)
-            }
+            Registration::InFlight(first) => Ok(Begun::Repeats(first)),
+            Registration::New(registered) => self.queue(request, fingerprint, uptime, registered),
         }
     }
 
     /// Up to the journal's queue. A request without spans has nothing to remember.
-    fn begin(
+    fn queue(
         &self,
         request: TraceRequest,
         fingerprint: Fingerprint,
         uptime: Uptime,
         registered: Registered,
-    ) -> Result<(TraceAnswer, Option<Answered>), Refusal> {
+    ) -> Result<Begun, Refusal> {
         let arrival_ns = self.clock.now_ns();
-        let begun = self.check_room().and_then(|()| self.walk(&request, arrival_ns));
-        let TraceRequest { tenant, body, .. } = request;
-        drop(body);
-        let walked = match begun {
+        let walked = match self.check_room().and_then(|()| self.walk(&request, arrival_ns)) {
             Ok(walked) => walked,
             Err(refusal) => {
                 registered.refuse(refusal.clone());
                 return Err(refusal);
             }
         };
+        let TraceRequest { tenant, body, .. } = request;
+        drop(body);
         let answer = TraceAnswer::of(&walked);
         if answer == TraceAnswer::default() {
             drop(registered);
             self.metrics.requests_accepted.add(1);
-            return Ok((answer, None));
+            return Ok(Begun::Answered(answer));
         }
         let counts = Counts { shortened: walked.shortened, overflowed: walked.overflowed, answer };
         let head = RequestHead {
@@ -256,7 +275,8 @@ impl EdgeHandle {
         };
         let record = head.record(&walked.partial);
         let waiting = Waiting { partial: walked.partial, counts, uptime, registered };
-        Ok((answer, Some(self.send(record, Cargo::Request(Box::new(waiting)))?)))
+        let answered = self.send(record, Cargo::Request(Box::new(waiting)))?;
+        Ok(Begun::Queued(answer, answered))
     }
 
     fn walk(&self, request: &TraceRequest, arrival_ns: u64) -> Result<Walked, Refusal> {
@@ -301,6 +321,10 @@ impl EdgeHandle {
 }
 
 type Answered = oneshot::Receiver<Result<(), Refusal>>;
+
+async fn synced(answered: Answered) -> Result<(), Refusal> {
+    answered.await.unwrap_or(Err(Refusal::Stopping))
+}
 
 /// Of 128 bits by the whole body, in the widest steps that the machine has; the tenant's name is the seed.
 fn fingerprint(tenant: &Tenant, body: &[u8]) -> Fingerprint {

@@ -33,6 +33,6 @@ mod uptime;
 pub(crate) use fingerprint::{Fingerprint, Remembered};
 pub(crate) use history::Place;
 pub(crate) use log::FingerprintLog;
-pub(crate) use shared::{Dedup, Registered, Registration};
+pub(crate) use shared::{Dedup, Outcome, Registered, Registration};
 pub(crate) use table::Options;
 pub(crate) use uptime::{RunningTime, Uptime};

@@ -9,11 +9,9 @@ use super::body::{Coding, Held, Room, Unpacker};
 use super::count;
 use super::fault::Fault;
 use super::options::Limits;
+use crate::ceiling::LARGE_BYTES;
 use crate::ingest::{EdgeHandle, TraceAnswer, TraceRequest};
 use crate::metrics::EdgeMetrics;
-
-/// A body that takes long to be read.
-const LARGE_BYTES: usize = 2 << 20;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Signal {
@@ -95,16 +93,17 @@ impl Exporter {
     ) -> Result<Answer, Fault> {
         #[cfg(test)]
         self.hook.reached().await;
-        // The share is given back when the body is no longer needed: at the answer.
-        let Held { bytes, share: _share } = body;
-        let _turn = match bytes.len() {
+        let Held { bytes, share } = body;
+        // Held while the bytes are read, and no longer: the journal's sync is waited for by many at once.
+        let turn = match bytes.len() {
             LARGE_BYTES.. => Some(self.room.turn().await),
             _ => None,
         };
         let partial = match signal {
             Signal::Traces => {
-                let request = TraceRequest { tenant, encoding, body: bytes };
-                self.left_out(&self.handle.ingest(request).await?)
+                let begun = self.handle.begin(TraceRequest { tenant, encoding, body: bytes });
+                drop((turn, share));
+                self.left_out(&self.handle.answer(begun).await?)
             }
             Signal::Metrics => {
                 let rejected = count::data_points(&bytes, encoding)?;

@@ -33,7 +33,7 @@ impl Room {
         Room { free, turns, metrics, ceiling }
     }
 
-    /// Held only while something is done, never while a client is waited for.
+    /// Held only while something is done, never while a client or the disk is waited for.
     pub(crate) async fn turn(&self) -> Turn {
         self.turns.clone().acquire_owned().await.expect("turns are never closed")
     }

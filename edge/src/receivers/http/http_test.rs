@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
@@ -9,6 +10,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tonic::Code;
 
+use crate::ceiling::LARGE_BYTES;
 use crate::edge::Options as EdgeOptions;
 use crate::receivers::status::{RetryInfo, RpcStatus};
 use crate::receivers::testing::{
@@ -239,6 +241,28 @@ async fn overload_is_a_503_with_the_time_to_try_again() {
     assert_eq!(refused.header("retry-after"), Some("1"));
     rig.lose_edge();
     assert_refused(&waits.await.unwrap(), 503, Code::Unavailable, PROTOBUF.1);
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn large_bodies_that_wait_for_the_journal_keep_no_other_waiting() {
+    let mut rig = Rig::start_without_edge(Options::default(), EdgeOptions::default()).await;
+    let at = rig.http;
+    let threads = available_parallelism().unwrap().get();
+    let mut bodies: Vec<_> = (0..threads).map(|_| spans(&[0; 50_000]).encode_to_vec()).collect();
+    assert!(bodies[0].len() > LARGE_BYTES);
+    bodies.push(bodies[0].clone());
+    let sending = bodies.into_iter().map(|body| {
+        let packed = gzip(&body);
+        tokio::spawn(async move { send(at, "POST /v1/traces", &[PROTOBUF, GZIP], &packed).await })
+    });
+    let sending: Vec<_> = sending.collect();
+    until(|| rig.metrics().requests_received.get() == sending.len() as u64).await;
+    assert_eq!(rig.metrics().held_bytes.get(), 0, "what waits is what was made of the bodies");
+    rig.lose_edge();
+    for sent in sending {
+        assert_refused(&sent.await.unwrap(), 503, Code::Unavailable, PROTOBUF.1);
+    }
     rig.stop().await;
 }
 
