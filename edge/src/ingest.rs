@@ -259,7 +259,7 @@ impl EdgeHandle {
         drop(body);
         let answer = TraceAnswer::of(&walked);
         if answer == TraceAnswer::default() {
-            drop(registered);
+            registered.dismiss(answer);
             self.metrics.requests_accepted.add(1);
             return Ok(Begun::Answered(answer));
         }
@@ -331,3 +331,7 @@ fn fingerprint(tenant: &Tenant, body: &[u8]) -> Fingerprint {
     let seed = xxh3_64(tenant.as_str().as_bytes());
     Fingerprint(XxHash3_128::oneshot_with_seed(seed, body))
 }
+
+#[cfg(test)]
+#[path = "ingest_test.rs"]
+mod tests;

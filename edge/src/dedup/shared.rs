@@ -1,8 +1,9 @@
 //! The table for all connections and both ports, with those who wait for somebody else's sync.
 //!
-//! Who registered a fingerprint holds a guard. It is completed behind the sync; dropped in any other way
-//! (refused, shed, its task panicked) it takes the registration back, and those who wait are told to try
-//! again. So no fingerprint stays in flight without somebody who carries it.
+//! Who registered a fingerprint holds a guard. It is completed behind the sync, or dismissed where there is
+//! nothing to sync; dropped in any other way (refused, shed, its task panicked) it takes the registration
+//! back, and those who wait are told to try again. So no fingerprint stays in flight without somebody who
+//! carries it.
 //!
 //! The lock is held for a look-up or a push, never across an await, and nobody is woken under it.
 
@@ -158,16 +159,21 @@ impl Registered {
         });
     }
 
+    /// The request has nothing to remember. Those who wait get its answer.
+    pub(crate) fn dismiss(mut self, answer: TraceAnswer) {
+        self.give_up(Ok(answer));
+    }
+
     /// Nothing of the request counts. Those who wait get the refusal too if trying again may help;
     /// what is wrong with a request of this one's they find out by themselves.
     pub(crate) fn refuse(mut self, refusal: Refusal) {
-        self.give_up(if refusal.is_retryable() { refusal } else { came_to_nothing() });
+        self.give_up(Err(if refusal.is_retryable() { refusal } else { came_to_nothing() }));
     }
 
-    fn give_up(&mut self, refusal: Refusal) {
+    fn give_up(&mut self, outcome: Outcome) {
         self.is_open = false;
         let fingerprint = self.fingerprint;
-        self.dedup.finish(Err(refusal), |table| {
+        self.dedup.finish(outcome, |table| {
             table.give_up(fingerprint);
             fingerprint
         });
@@ -177,7 +183,7 @@ impl Registered {
 impl Drop for Registered {
     fn drop(&mut self) {
         if self.is_open {
-            self.give_up(came_to_nothing());
+            self.give_up(Err(came_to_nothing()));
         }
     }
 }

@@ -100,6 +100,16 @@ async fn a_refusal_is_passed_on_if_trying_again_may_help() {
 }
 
 #[tokio::test]
+async fn what_has_nothing_to_remember_answers_those_who_wait_and_is_forgotten() {
+    let dedup = dedup();
+    let (first, waits) = (new(&dedup), waiter(&dedup));
+    first.dismiss(TraceAnswer::default());
+    assert_eq!(told(waits).await, Ok(TraceAnswer::default()));
+    assert_eq!((dedup.in_flight(), dedup.len()), (0, 0));
+    drop(new(&dedup));
+}
+
+#[tokio::test]
 async fn one_that_hung_up_harms_nobody() {
     let dedup = dedup();
     let first = new(&dedup);
