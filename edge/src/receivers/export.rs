@@ -45,7 +45,7 @@ impl Signal {
 pub(crate) struct Exporter {
     handle: EdgeHandle,
     request_bytes: usize,
-    room: Room,
+    pub(crate) room: Room,
     #[cfg(test)]
     pub(crate) hook: super::testing::Hook,
 }

@@ -75,7 +75,7 @@ impl Fault {
             Fault::ContentType(_) | Fault::Encoding(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Fault::Method => StatusCode::METHOD_NOT_ALLOWED,
             Fault::UnknownPath(_) | Fault::UnknownService => StatusCode::NOT_FOUND,
-            Fault::Slow { .. } => StatusCode::REQUEST_TIMEOUT,
+            // What is slow is retryable too: after a 408 OTLP's clients do not send again.
             _ if self.is_retryable() => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::BAD_REQUEST,
         }
@@ -107,12 +107,20 @@ mod tests {
     #[test]
     fn what_may_be_sent_again_says_so_in_both_protocols() {
         let overload = Fault::Refused(Refusal::Overload { waiting_bytes: 7 });
+        let memory = Fault::Refused(Refusal::Memory { used_bytes: 9, limit_bytes: 7 });
         let journal = Fault::Refused(Refusal::Journal("disk full".into()));
-        for fault in
-            [overload, journal, Fault::Refused(Refusal::Stopping), Fault::Busy, Fault::Panic]
-        {
+        let stopping = Fault::Refused(Refusal::Stopping);
+        for (fault, code) in [
+            (overload, Code::Unavailable),
+            (memory, Code::Unavailable),
+            (journal, Code::Unavailable),
+            (stopping, Code::Unavailable),
+            (Fault::Busy, Code::Unavailable),
+            (Fault::Panic, Code::Unavailable),
+            (Fault::Slow { limit: Duration::from_secs(30) }, Code::DeadlineExceeded),
+        ] {
             assert!(fault.is_retryable(), "{fault}");
-            assert_eq!(fault.code(), Code::Unavailable, "{fault}");
+            assert_eq!(fault.code(), code, "{fault}");
             assert_eq!(fault.http_status(), StatusCode::SERVICE_UNAVAILABLE, "{fault}");
         }
     }

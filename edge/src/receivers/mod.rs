@@ -42,6 +42,7 @@ pub(crate) mod fuzzing;
 mod grpc;
 mod http;
 mod options;
+mod patience;
 mod server;
 mod service;
 mod shutdown;
@@ -63,7 +64,7 @@ pub struct Receivers {
     listeners: Listeners,
     handle: EdgeHandle,
     #[cfg(test)]
-    hook: testing::Hook,
+    seams: testing::Seams,
 }
 
 impl Receivers {
@@ -73,13 +74,13 @@ impl Receivers {
             listeners,
             handle,
             #[cfg(test)]
-            hook: testing::Hook::default(),
+            seams: testing::Seams::default(),
         }
     }
 
     #[cfg(test)]
-    fn with_hook(mut self, hook: testing::Hook) -> Self {
-        self.hook = hook;
+    fn with_seams(mut self, seams: testing::Seams) -> Self {
+        self.seams = seams;
         self
     }
 
@@ -87,12 +88,10 @@ impl Receivers {
     /// over. The edge must outlive this.
     pub async fn run(self, shutdown: watch::Receiver<bool>) {
         let gate = Arc::new(Gate::new(self.options.limits, self.handle.metrics().clone()));
-        #[cfg_attr(not(test), expect(unused_mut, reason = "only tests set the hook"))]
+        #[cfg_attr(not(test), expect(unused_mut, reason = "only tests reach in"))]
         let mut service = Service::new(&self.options, self.handle, Shutdown::new(shutdown));
         #[cfg(test)]
-        {
-            service.exporter.hook = self.hook;
-        }
+        self.seams.sew(&mut service.exporter);
         let service = Arc::new(service);
         let Listeners { grpc, http } = self.listeners;
         let grpc = grpc.into_iter().map(|listener| (listener, Port::Grpc));

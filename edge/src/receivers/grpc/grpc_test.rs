@@ -1,3 +1,4 @@
+use std::pin::pin;
 use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::logs::v1::{
@@ -12,6 +13,7 @@ use opentelemetry_proto::tonic::metrics::v1::{
     Gauge, Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics, metric,
 };
 use prost::Message;
+use tokio::time::timeout;
 use tonic::Code;
 use tonic::codec::CompressionEncoding;
 
@@ -225,7 +227,7 @@ async fn a_busy_or_stopping_edge_is_unavailable() {
     let waits = tokio::spawn(async move { other.export(spans(&[0])).await });
     let refused = loop {
         // Whichever of the two comes first waits; with the queue full every other is refused.
-        let sent = tokio::time::timeout(Duration::from_millis(50), client.export(spans(&[0])));
+        let sent = timeout(Duration::from_millis(50), client.export(spans(&[0])));
         if let Ok(answered) = sent.await {
             break answered.unwrap_err();
         }
@@ -257,6 +259,20 @@ async fn a_body_that_finds_no_room_is_unavailable() {
     assert_eq!(rig.metrics().refused_overload.get(), 1);
     let little = frame(0, &spans(&[0]).encode_to_vec());
     assert_eq!(call(rig.grpc, TRACES, &[], little).await.code, Some(0));
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_wait_for_its_turn_does_not_make_a_call_slow() {
+    let timeouts = Timeouts { read: Duration::from_millis(100), ..Timeouts::default() };
+    let rig = Rig::start(Options { timeouts, ..small() }).await;
+    let turns = rig.all_turns().await;
+    let packed = frame(1, &gzip(&spans(&[0; 20_000]).encode_to_vec()));
+    let mut calling = pin!(call(rig.grpc, TRACES, &[("grpc-encoding", "gzip")], packed));
+    let early = timeout(3 * timeouts.read, calling.as_mut()).await;
+    assert!(early.is_err(), "it still waits: {early:?}");
+    drop(turns);
+    assert_eq!(calling.await.code, Some(0));
     rig.stop().await;
 }
 

@@ -10,13 +10,13 @@ use http::header::{CONTENT_TYPE, HeaderName};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use prost::Message;
-use tokio::time::timeout;
 use tonic::{Code, Status};
 use tributary_spanmetrics::Encoding;
 
 use crate::receivers::body::{Body, Coding, Held};
 use crate::receivers::export::Signal;
 use crate::receivers::fault::Fault;
+use crate::receivers::patience::Patience;
 use crate::receivers::service::{Ended, Service, guarded};
 use crate::receivers::status::RpcStatus;
 use crate::receivers::tenant::tenant_of;
@@ -86,17 +86,14 @@ async fn handle(service: &Service, head: &Parts, body: &mut Body) -> Result<Repl
 
 async fn receive(service: &Service, head: &Parts, body: &mut Body) -> Result<Held, Fault> {
     let coding = Coding::of_grpc(&head.headers)?;
-    let receiving = async {
-        let mut unframer = Unframer::new(&service.exporter, coding);
-        while let Some(part) = body.next().await? {
-            let bytes = part.len();
-            unframer.take(part).await?;
-            body.release(bytes);
-        }
-        unframer.finish()
-    };
-    let limit = service.timeouts.read;
-    timeout(limit, receiving).await.map_err(|_| Fault::Slow { limit })?
+    let mut patience = Patience::new(service.timeouts.read);
+    let mut unframer = Unframer::new(&service.exporter, coding);
+    while let Some(part) = patience.wait(body.next()).await? {
+        let bytes = part.len();
+        unframer.take(part).await?;
+        body.release(bytes);
+    }
+    unframer.finish()
 }
 
 fn is_grpc(headers: &HeaderMap) -> bool {

@@ -1,3 +1,4 @@
+use std::pin::pin;
 use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
@@ -8,6 +9,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 use tonic::Code;
 
 use crate::ceiling::LARGE_BYTES;
@@ -210,8 +212,24 @@ async fn an_upload_that_stalls_is_given_up() {
     let mut stream = TcpStream::connect(rig.http).await.unwrap();
     stream.write_all(&head("POST /v1/traces", &[JSON], 10)).await.unwrap();
     stream.write_all(b"{").await.unwrap();
-    assert_refused(&reply(stream).await, 408, Code::DeadlineExceeded, JSON.1);
+    let reply = reply(stream).await;
+    assert_refused(&reply, 503, Code::DeadlineExceeded, JSON.1);
+    assert!(reply.header("retry-after").is_some(), "{reply:?}");
     assert_eq!(rig.metrics().refused_slow.get(), 1);
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_wait_for_its_turn_does_not_make_a_request_slow() {
+    let timeouts = Timeouts { read: Duration::from_millis(100), ..Timeouts::default() };
+    let rig = Rig::start(Options { timeouts, ..small() }).await;
+    let turns = rig.all_turns().await;
+    let packed = gzip(&spans(&[0; 20_000]).encode_to_vec());
+    let mut sending = pin!(send(rig.http, "POST /v1/traces", &[PROTOBUF, GZIP], &packed));
+    let early = timeout(3 * timeouts.read, sending.as_mut()).await;
+    assert!(early.is_err(), "it still waits: {early:?}");
+    drop(turns);
+    assert_eq!(sending.await.status, 200);
     rig.stop().await;
 }
 
@@ -233,7 +251,7 @@ async fn overload_is_a_503_with_the_time_to_try_again() {
     let refused = loop {
         let body = spans(&[0]).encode_to_vec();
         let sent = send(at, "POST /v1/traces", &[PROTOBUF], &body);
-        if let Ok(reply) = tokio::time::timeout(Duration::from_millis(50), sent).await {
+        if let Ok(reply) = timeout(Duration::from_millis(50), sent).await {
             break reply;
         }
     };

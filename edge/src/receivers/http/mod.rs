@@ -18,6 +18,7 @@ use crate::receivers::answer::Answer;
 use crate::receivers::body::{Body, Coding, Held};
 use crate::receivers::export::Signal;
 use crate::receivers::fault::Fault;
+use crate::receivers::patience::Patience;
 use crate::receivers::server::Tasks;
 use crate::receivers::service::{Ended, Service, guarded};
 use crate::receivers::status::{RETRY_AFTER_SECONDS, RpcStatus};
@@ -113,22 +114,20 @@ async fn receive(
     }
     let encoding = encoding.ok_or(Fault::ContentType(TYPES))?;
     let coding = Coding::of_http(&head.headers)?;
-    let (limit_bytes, limit) = (service.exporter.request_bytes(), service.timeouts.read);
-    let receiving = async {
-        let mut unpacker = service.exporter.unpacker(coding, body.announced())?;
-        let mut sent = 0;
-        while let Some(part) = body.next().await? {
-            let bytes = part.len();
-            sent += bytes;
-            if sent > limit_bytes {
-                return Err(Fault::TooLarge { limit_bytes });
-            }
-            unpacker.take(part).await?;
-            body.release(bytes);
+    let limit_bytes = service.exporter.request_bytes();
+    let mut patience = Patience::new(service.timeouts.read);
+    let mut unpacker = service.exporter.unpacker(coding, body.announced())?;
+    let mut sent = 0;
+    while let Some(part) = patience.wait(body.next()).await? {
+        let bytes = part.len();
+        sent += bytes;
+        if sent > limit_bytes {
+            return Err(Fault::TooLarge { limit_bytes });
         }
-        unpacker.finish()
-    };
-    let body = timeout(limit, receiving).await.map_err(|_| Fault::Slow { limit })??;
+        unpacker.take(part).await?;
+        body.release(bytes);
+    }
+    let body = unpacker.finish()?;
     Ok(Received { signal, encoding, headers: head.headers.clone(), body })
 }
 

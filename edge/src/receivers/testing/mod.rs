@@ -2,20 +2,22 @@
 
 use std::future::poll_fn;
 use std::io::Write;
+use std::iter;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
+use futures::FutureExt;
 use http::Request;
 use http_body_util::{BodyExt, Full};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tonic::body::Body;
@@ -25,6 +27,8 @@ use tributary_proto::{BootId, EdgeId};
 use tributary_store::disk::memory::MemoryDisk;
 use tributary_store::{Options as StoreOptions, Store};
 
+use super::body::Room;
+use super::export::Exporter;
 use super::{Listeners, Options, Receivers};
 use crate::clock::Clock;
 use crate::edge::{Edge, Fresh, Options as EdgeOptions};
@@ -69,6 +73,20 @@ impl Hook {
     }
 }
 
+/// What tests reach of the receivers.
+#[derive(Default)]
+pub(crate) struct Seams {
+    hook: Hook,
+    room: Arc<OnceLock<Room>>,
+}
+
+impl Seams {
+    pub(crate) fn sew(self, exporter: &mut Exporter) {
+        exporter.hook = self.hook;
+        assert!(self.room.set(exporter.room.clone()).is_ok(), "receivers run once");
+    }
+}
+
 /// An edge, its receivers on free ports, and what ends them.
 pub(crate) struct Rig {
     pub(crate) grpc: SocketAddr,
@@ -78,6 +96,7 @@ pub(crate) struct Rig {
     edge: Option<Edge>,
     stop: watch::Sender<bool>,
     receivers: JoinHandle<()>,
+    room: Arc<OnceLock<Room>>,
     stop_others: watch::Sender<bool>,
     others: Vec<JoinHandle<()>>,
 }
@@ -117,13 +136,16 @@ impl Rig {
         let (stop, stopped) = watch::channel(false);
         let (stop_others, others_stopped) = watch::channel(false);
         let listeners = Listeners { grpc: vec![grpc], http: vec![http] };
-        let receivers = Receivers::new(options, listeners, handle.clone()).with_hook(hook);
+        let room = Arc::default();
+        let seams = Seams { hook, room: Arc::clone(&room) };
+        let receivers = Receivers::new(options, listeners, handle.clone()).with_seams(seams);
         Rig {
             grpc: grpc_at,
             http: http_at,
             handle,
             edge: Some(edge),
             receivers: tokio::spawn(receivers.run(stopped)),
+            room,
             others: vec![tokio::spawn(store.run(others_stopped))],
             stop,
             stop_others,
@@ -132,6 +154,13 @@ impl Rig {
 
     pub(crate) fn metrics(&self) -> &EdgeMetrics {
         self.handle.metrics()
+    }
+
+    /// While they are held, what takes long waits.
+    pub(crate) async fn all_turns(&self) -> Vec<OwnedSemaphorePermit> {
+        until(|| self.room.get().is_some()).await;
+        let room = self.room.get().expect("just seen");
+        iter::from_fn(|| room.turn().now_or_never()).collect()
     }
 
     /// What waits for the edge, and what comes later, finds it gone.
