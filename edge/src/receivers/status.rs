@@ -7,9 +7,10 @@ use tributary_spanmetrics::Encoding;
 
 use super::fault::Fault;
 
-/// Of everything retryable: soon enough for a journal that was behind for a moment. Clients back off
-/// from there.
-pub(crate) const RETRY_AFTER_SECONDS: i64 = 1;
+/// Of everything retryable. The SDKs' HTTP exporters wait just so long before each of their six tries, which
+/// are over after 10 s: at 1 s they would give up after 5 s, at 2 s they go on for 8 s, which outlasts a
+/// restart. More would only delay what a journal refused that was behind for a moment.
+pub(crate) const RETRY_AFTER_SECONDS: i64 = 2;
 const RETRY_INFO: &str = "type.googleapis.com/google.rpc.RetryInfo";
 
 #[derive(Clone, PartialEq, Message)]

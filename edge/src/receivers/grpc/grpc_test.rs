@@ -239,7 +239,7 @@ async fn a_busy_or_stopping_edge_is_unavailable() {
     let detail = &status.details[0];
     assert_eq!(detail.type_url, "type.googleapis.com/google.rpc.RetryInfo");
     let delay = RetryInfo::decode(detail.value.as_slice()).unwrap().retry_delay.unwrap();
-    assert_eq!((delay.seconds, delay.nanos), (1, 0));
+    assert_eq!((delay.seconds, delay.nanos), (2, 0));
     assert!(rig.metrics().refused_overload.get() >= 1);
     rig.lose_edge();
     let refused = client.export(spans(&[0])).await.unwrap_err();

@@ -214,7 +214,7 @@ async fn an_upload_that_stalls_is_given_up() {
     stream.write_all(b"{").await.unwrap();
     let reply = reply(stream).await;
     assert_refused(&reply, 503, Code::DeadlineExceeded, JSON.1);
-    assert!(reply.header("retry-after").is_some(), "{reply:?}");
+    assert_eq!(reply.header("retry-after"), Some("2"));
     assert_eq!(rig.metrics().refused_slow.get(), 1);
     rig.stop().await;
 }
@@ -256,7 +256,7 @@ async fn overload_is_a_503_with_the_time_to_try_again() {
         }
     };
     assert_refused(&refused, 503, Code::Unavailable, PROTOBUF.1);
-    assert_eq!(refused.header("retry-after"), Some("1"));
+    assert_eq!(refused.header("retry-after"), Some("2"));
     rig.lose_edge();
     assert_refused(&waits.await.unwrap(), 503, Code::Unavailable, PROTOBUF.1);
     rig.stop().await;
@@ -300,7 +300,7 @@ async fn bodies_of_all_connections_share_one_bound() {
         }
     };
     assert_refused(&refused, 503, Code::Unavailable, JSON.1);
-    assert_eq!(refused.header("retry-after"), Some("1"));
+    assert_eq!(refused.header("retry-after"), Some("2"));
     drop(slow);
     while send(rig.http, "POST /v1/traces", &[JSON], &two_kib).await.status != 200 {}
     rig.stop().await;
@@ -375,18 +375,18 @@ async fn a_panic_is_a_503_that_says_when_to_come_again() {
     let request = spans(&[0]);
     let reply = send(rig.http, "POST /v1/traces", &[PROTOBUF], &request.encode_to_vec()).await;
     assert_refused(&reply, 503, Code::Unavailable, PROTOBUF.1);
-    assert_eq!(reply.header("retry-after"), Some("1"));
+    assert_eq!(reply.header("retry-after"), Some("2"));
     let mut details = RpcStatus::decode(reply.body.as_slice()).unwrap().details;
     let detail = details.pop().unwrap();
     assert_eq!(detail.type_url, "type.googleapis.com/google.rpc.RetryInfo");
     let delay = RetryInfo::decode(detail.value.as_slice()).unwrap().retry_delay.unwrap();
-    assert_eq!((delay.seconds, delay.nanos), (1, 0));
+    assert_eq!((delay.seconds, delay.nanos), (2, 0));
 
     let json = serde_json::to_vec(&request).unwrap();
     let reply = send(rig.http, "POST /v1/traces", &[JSON], &json).await;
     assert_refused(&reply, 503, Code::Unavailable, JSON.1);
     let status: Value = serde_json::from_slice(&reply.body).unwrap();
-    let detail = json!({ "@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "1s" });
+    let detail = json!({ "@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "2s" });
     assert_eq!(status["details"], json!([detail]));
     assert_eq!(rig.metrics().refused_panic.get(), 2);
     rig.stop().await;
