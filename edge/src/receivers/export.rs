@@ -72,7 +72,16 @@ impl Exporter {
         coding: Coding,
         announced: Option<u64>,
     ) -> Result<Unpacker, Fault> {
-        let limit_bytes = self.request_bytes;
+        self.unpacker_up_to(self.request_bytes, coding, announced)
+    }
+
+    /// For what is no export.
+    pub(crate) fn unpacker_up_to(
+        &self,
+        limit_bytes: usize,
+        coding: Coding,
+        announced: Option<u64>,
+    ) -> Result<Unpacker, Fault> {
         let announced = announced.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
         if announced.is_some_and(|bytes| bytes > limit_bytes) {
             return Err(Fault::TooLarge { limit_bytes });

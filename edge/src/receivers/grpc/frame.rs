@@ -3,14 +3,14 @@
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use crate::receivers::body::{Coding, Held, Unpacker};
-use crate::receivers::export::Exporter;
 use crate::receivers::fault::Fault;
 
 const PREFIX_BYTES: usize = 5;
 
 /// Takes the one message of a call in, part by part.
-pub(crate) struct Unframer<'a> {
-    exporter: &'a Exporter,
+pub(crate) struct Unframer<Open> {
+    /// For a message of this coding and length.
+    open: Open,
     /// Of a message whose flag says that it is compressed.
     coding: Coding,
     prefix: [u8; PREFIX_BYTES],
@@ -20,10 +20,10 @@ pub(crate) struct Unframer<'a> {
     missing: usize,
 }
 
-impl<'a> Unframer<'a> {
-    pub(crate) fn new(exporter: &'a Exporter, coding: Coding) -> Self {
+impl<Open: Fn(Coding, u64) -> Result<Unpacker, Fault>> Unframer<Open> {
+    pub(crate) fn new(coding: Coding, open: Open) -> Self {
         let prefix = [0; PREFIX_BYTES];
-        Unframer { exporter, coding, prefix, prefix_bytes: 0, message: None, missing: 0 }
+        Unframer { open, coding, prefix, prefix_bytes: 0, message: None, missing: 0 }
     }
 
     pub(crate) async fn take(&mut self, mut part: Bytes) -> Result<(), Fault> {
@@ -64,7 +64,7 @@ impl<'a> Unframer<'a> {
             _ => return Err(bad("the message's flag is neither 0 nor 1")),
         };
         let length = u32::from_be_bytes(length);
-        self.message = Some(self.exporter.unpacker(coding, Some(length.into()))?);
+        self.message = Some((self.open)(coding, length.into())?);
         self.missing = length as usize;
         Ok(())
     }

@@ -9,7 +9,7 @@ use prost::Message;
 use tonic::Code;
 
 use super::frame::framed;
-use super::{refusal, response_head, send_trailers};
+use super::{response_head, send_trailers};
 use crate::receivers::fault::Fault;
 use crate::receivers::service::{Ended, Service};
 
@@ -50,6 +50,9 @@ pub(super) enum ServingStatus {
     ServiceUnknown = 3,
 }
 
+/// A request names a service and nothing else.
+pub(super) const REQUEST_BYTES: usize = 4 << 10;
+
 /// The edge as a whole, and what OTLP calls its services.
 const SERVICES: [&str; 4] = [
     "",
@@ -58,9 +61,16 @@ const SERVICES: [&str; 4] = [
     "opentelemetry.proto.collector.logs.v1.LogsService",
 ];
 
+/// Whether the service is here that the message asks about.
+pub(super) fn is_known(message: &[u8]) -> Result<bool, Fault> {
+    let request = HealthCheckRequest::decode(message)
+        .map_err(|error| Fault::BadData(format!("not a health check: {error}")))?;
+    Ok(SERVICES.contains(&request.service.as_str()))
+}
+
 /// The one answer to `Check`, framed.
-pub(super) fn check(service: &Service, message: &[u8]) -> Result<Bytes, Fault> {
-    if !is_known(message)? {
+pub(super) fn check(service: &Service, is_known: bool) -> Result<Bytes, Fault> {
+    if !is_known {
         return Err(Fault::UnknownService);
     }
     Ok(status_frame(now(service)))
@@ -70,13 +80,9 @@ pub(super) fn check(service: &Service, message: &[u8]) -> Result<Bytes, Fault> {
 /// it may yet come, says its protocol; here it never does.
 pub(super) async fn watch(
     service: &Service,
-    message: &[u8],
+    is_known: bool,
     mut respond: SendResponse<Bytes>,
 ) -> Ended {
-    let is_known = match is_known(message) {
-        Ok(is_known) => is_known,
-        Err(fault) => return refusal(&fault, &mut respond),
-    };
     let first = if is_known { now(service) } else { ServingStatus::ServiceUnknown };
     let Ok(mut send) = respond.send_response(response_head(Response::new(())), false) else {
         return Ended::Cancelled;
@@ -92,12 +98,6 @@ pub(super) async fn watch(
         let _ = send.send_data(status_frame(ServingStatus::NotServing), false);
     }
     send_trailers(send, Code::Unavailable)
-}
-
-fn is_known(message: &[u8]) -> Result<bool, Fault> {
-    let request = HealthCheckRequest::decode(message)
-        .map_err(|error| Fault::BadData(format!("not a health check: {error}")))?;
-    Ok(SERVICES.contains(&request.service.as_str()))
 }
 
 fn now(service: &Service) -> ServingStatus {

@@ -5,7 +5,7 @@ use prost::Message;
 use tonic::Code;
 
 use super::*;
-use crate::receivers::testing::{Raw, Rig, frame, soon, until};
+use crate::receivers::testing::{Raw, Rig, call, frame, gzip, soon, until};
 use crate::receivers::{Options, Timeouts};
 
 const CHECK: &str = "/grpc.health.v1.Health/Check";
@@ -37,6 +37,39 @@ async fn the_edge_and_each_of_its_services_serve_and_others_are_not_found() {
     let called = client.export(CHECK, &frame(0, b"\xff")).await;
     assert_eq!(called.code, Some(Code::InvalidArgument as i32));
     client.hang_up();
+    rig.stop().await;
+}
+
+/// A request with this many bytes in a field that nobody knows.
+fn padded(bytes: usize) -> Vec<u8> {
+    let mut message = vec![0x12];
+    prost::encoding::encode_varint(bytes as u64, &mut message);
+    message.resize(message.len() + bytes, 0);
+    message
+}
+
+#[tokio::test]
+async fn a_message_above_a_few_kib_is_refused_as_sent_or_unpacked() {
+    let rig = Rig::start(Options::default()).await;
+    for path in [CHECK, WATCH] {
+        let large = padded(REQUEST_BYTES);
+        for framed in [frame(0, &large), frame(1, &gzip(&large))] {
+            let called = soon(call(rig.grpc, path, &[("grpc-encoding", "gzip")], framed)).await;
+            assert_eq!(called.code, Some(Code::ResourceExhausted as i32), "{path}");
+        }
+    }
+    assert_eq!(rig.metrics().refused_too_large.get(), 4);
+    let called = call(rig.grpc, CHECK, &[], frame(0, &padded(1000))).await;
+    assert_eq!(called.code, Some(0), "fields that nobody knows are passed over");
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_broken_watch_is_refused_and_counted() {
+    let rig = Rig::start(Options::default()).await;
+    let called = soon(call(rig.grpc, WATCH, &[], frame(0, b"\xff"))).await;
+    assert_eq!(called.code, Some(Code::InvalidArgument as i32));
+    assert_eq!(rig.metrics().refused_bad_data.get(), 1);
     rig.stop().await;
 }
 

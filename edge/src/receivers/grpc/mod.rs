@@ -13,7 +13,7 @@ use prost::Message;
 use tonic::{Code, Status};
 use tributary_spanmetrics::Encoding;
 
-use crate::receivers::body::{Body, Coding, Held};
+use crate::receivers::body::{Body, Coding, Held, Unpacker};
 use crate::receivers::export::Signal;
 use crate::receivers::fault::Fault;
 use crate::receivers::patience::Patience;
@@ -40,7 +40,11 @@ pub(crate) async fn answer(
     let answered = guarded(handle(service, &head, &mut body)).await;
     match answered {
         Ok(Reply::Message(frame)) => taken(frame, &mut respond),
-        Ok(Reply::Watch(message)) => health::watch(service, &message, respond).await,
+        Ok(Reply::Watch { is_known }) => {
+            // It may last for as long as the connection does.
+            drop((head, body));
+            health::watch(service, is_known, respond).await
+        }
         Err(fault) => {
             fault.count(service.metrics());
             refusal(&fault, &mut respond)
@@ -50,8 +54,10 @@ pub(crate) async fn answer(
 
 enum Reply {
     Message(Bytes),
-    /// The message that asked for it.
-    Watch(Bytes),
+    /// Whether the service is known that is asked about.
+    Watch {
+        is_known: bool,
+    },
 }
 
 async fn handle(service: &Service, head: &Parts, body: &mut Body) -> Result<Reply, Fault> {
@@ -63,31 +69,36 @@ async fn handle(service: &Service, head: &Parts, body: &mut Body) -> Result<Repl
     }
     let path = head.uri.path();
     if let Some(signal) = Signal::of_grpc_path(path) {
-        let message = receive(service, head, body).await?;
+        let open = |coding, length| service.exporter.unpacker(coding, Some(length));
+        let message = receive(service, head, body, open).await?;
         let tenant = tenant_of(&head.headers);
         let exporting = service.exporter.export(signal, tenant, Encoding::Protobuf, message);
         let answer = exporting.await?.encode(Encoding::Protobuf);
         let frame = if answer.is_empty() { EMPTY } else { framed(&answer) };
         return Ok(Reply::Message(frame));
     }
-    match health::Call::of_path(path) {
-        Some(health::Call::Check) => {
-            let message = receive(service, head, body).await?.bytes;
-            health::check(service, &message).map(Reply::Message)
-        }
-        Some(health::Call::Watch) => {
-            receive(service, head, body).await.map(|message| Reply::Watch(message.bytes))
-        }
-        None => Err(Fault::UnknownPath(
-            "OTLP's TraceService, MetricsService and LogsService have the method Export",
-        )),
+    let call = health::Call::of_path(path).ok_or(Fault::UnknownPath(
+        "OTLP's TraceService, MetricsService and LogsService have the method Export",
+    ))?;
+    let open = |coding, length| service.exporter.unpacker_up_to(health::REQUEST_BYTES, coding, Some(length));
+    let message = receive(service, head, body, open).await?;
+    let is_known = health::is_known(&message.bytes)?;
+    match call {
+        health::Call::Check => health::check(service, is_known).map(Reply::Message),
+        health::Call::Watch => Ok(Reply::Watch { is_known }),
     }
 }
 
-async fn receive(service: &Service, head: &Parts, body: &mut Body) -> Result<Held, Fault> {
+/// `open`: what a message of this coding and length, as it is sent, is unpacked with.
+async fn receive(
+    service: &Service,
+    head: &Parts,
+    body: &mut Body,
+    open: impl Fn(Coding, u64) -> Result<Unpacker, Fault>,
+) -> Result<Held, Fault> {
     let coding = Coding::of_grpc(&head.headers)?;
     let mut patience = Patience::new(service.timeouts.read);
-    let mut unframer = Unframer::new(&service.exporter, coding);
+    let mut unframer = Unframer::new(coding, open);
     while let Some(part) = patience.wait(body.next()).await? {
         let bytes = part.len();
         unframer.take(part).await?;
