@@ -284,8 +284,14 @@ impl EdgeHandle {
         Ok(self.walkers.take().walk(body, *encoding, tenant, arrival_ns)?)
     }
 
-    /// Whether a request may come in at all; receivers ask before they read its body.
-    pub fn check_room(&self) -> Result<(), Refusal> {
+    /// Whether a request may come in at all: asked before its body is read, which may take a while, and
+    /// again with what then comes.
+    #[cfg(feature = "receivers")]
+    pub(crate) fn admit(&self) -> Result<(), Refusal> {
+        self.check_room().inspect_err(|refusal| self.metrics.count_refusal(refusal))
+    }
+
+    fn check_room(&self) -> Result<(), Refusal> {
         if let Some(used_bytes) = self.ceiling.exceeded_by() {
             return Err(Refusal::Memory { used_bytes, limit_bytes: self.ceiling.soft_bytes });
         }

@@ -66,12 +66,14 @@ impl Exporter {
         self.handle.metrics()
     }
 
-    /// `announced` is how long the body will be as it is sent, if somebody said.
+    /// `announced` is how long the body will be as it is sent, if somebody said. None where the edge has no
+    /// room for what comes of it.
     pub(crate) fn unpacker(
         &self,
         coding: Coding,
         announced: Option<u64>,
     ) -> Result<Unpacker, Fault> {
+        self.handle.admit()?;
         self.unpacker_up_to(self.request_bytes, coding, announced)
     }
 

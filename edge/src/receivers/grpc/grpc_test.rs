@@ -1,4 +1,6 @@
 use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::logs::v1::{
@@ -13,6 +15,7 @@ use opentelemetry_proto::tonic::metrics::v1::{
     Gauge, Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics, metric,
 };
 use prost::Message;
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tonic::Code;
 use tonic::codec::CompressionEncoding;
@@ -20,8 +23,8 @@ use tonic::codec::CompressionEncoding;
 use crate::edge::Options as EdgeOptions;
 use crate::receivers::status::{RetryInfo, RpcStatus};
 use crate::receivers::testing::{
-    FUTURE_S, LATE_S, LOGS, METRICS, Raw, Rig, TRACES, call, channel, frame, gzip, send, spans,
-    zstd, zstd_of_window,
+    Called, FUTURE_S, Hook, LATE_S, LOGS, METRICS, Raw, Rig, TRACES, call, ceiling, channel, frame,
+    gzip, send, soon, spans, until, zstd, zstd_of_window,
 };
 use crate::receivers::{Limits, Options, Timeouts};
 
@@ -245,6 +248,50 @@ async fn a_busy_or_stopping_edge_is_unavailable() {
     let refused = client.export(spans(&[0])).await.unwrap_err();
     assert_eq!(refused.code(), Code::Unavailable);
     waits.await.unwrap().unwrap_err();
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn above_the_memory_ceiling_calls_are_unavailable_before_amid_and_behind_their_messages() {
+    let (ceiling, used) = ceiling();
+    let edge = EdgeOptions { ceiling, ..EdgeOptions::default() };
+    let gate = Arc::new(Semaphore::new(0));
+    let rig = Rig::start_with_edge(small(), edge, Hook::Waits(gate.clone())).await;
+    let held = || rig.metrics().held_bytes.get();
+    let refused = |called: &Called| {
+        assert_eq!(called.code, Some(Code::Unavailable as i32), "{called:?}");
+        assert!(called.details.is_some(), "with RetryInfo clients send again");
+    };
+    let message = spans(&[0; 100]).encode_to_vec();
+    let framed = frame(0, &message);
+
+    let mut client = Raw::connect(rig.grpc).await;
+    let mut whole = client.call(TRACES, &[]).await;
+    whole.send(&framed, true);
+    let mut begun = client.call(TRACES, &[]).await;
+    begun.send(&framed[..100], false);
+    until(|| held() >= message.len() as u64 + 95).await;
+
+    used.store((64 << 20) + 1, Relaxed);
+    refused(&client.export(TRACES, &framed).await);
+    refused(&client.export(TRACES, &frame(0, b"")).await);
+    assert_eq!(rig.metrics().refused_memory.get(), 2);
+    let health = client.export("/grpc.health.v1.Health/Check", &frame(0, b"")).await;
+    assert_eq!(health.code, Some(0), "it serves, though not everybody at this moment");
+    gate.add_permits(1);
+    refused(&soon(whole.answer()).await);
+    assert_eq!(rig.metrics().refused_memory.get(), 3);
+    // What has begun may go on for longer, and not for ever.
+    used.store(80 << 20, Relaxed);
+    begun.send(&framed[100..], true);
+    refused(&soon(begun.answer()).await);
+    assert_eq!(rig.metrics().refused_overload.get(), 1);
+    until(|| held() == 0).await;
+
+    used.store(0, Relaxed);
+    gate.add_permits(1);
+    assert_eq!(client.export(TRACES, &framed).await.code, Some(0));
+    client.hang_up();
     rig.stop().await;
 }
 

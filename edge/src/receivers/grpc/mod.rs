@@ -80,7 +80,9 @@ async fn handle(service: &Service, head: &Parts, body: &mut Body) -> Result<Repl
     let call = health::Call::of_path(path).ok_or(Fault::UnknownPath(
         "OTLP's TraceService, MetricsService and LogsService have the method Export",
     ))?;
-    let open = |coding, length| service.exporter.unpacker_up_to(health::REQUEST_BYTES, coding, Some(length));
+    let open = |coding, length| {
+        service.exporter.unpacker_up_to(health::REQUEST_BYTES, coding, Some(length))
+    };
     let message = receive(service, head, body, open).await?;
     let is_known = health::is_known(&message.bytes)?;
     match call {

@@ -1,5 +1,6 @@
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
@@ -16,8 +17,8 @@ use crate::ceiling::LARGE_BYTES;
 use crate::edge::Options as EdgeOptions;
 use crate::receivers::status::{RetryInfo, RpcStatus};
 use crate::receivers::testing::{
-    FUTURE_S, Hook, LATE_S, Raw, Reply, Rig, deflate, gzip, head, raw_deflate, reply, send, spans,
-    until, zstd, zstd_of_window,
+    FUTURE_S, Hook, LATE_S, Raw, Reply, Rig, ceiling, deflate, gzip, head, raw_deflate, reply,
+    send, soon, spans, until, zstd, zstd_of_window,
 };
 use crate::receivers::{Cors, Limits, Options, Timeouts};
 
@@ -259,6 +260,47 @@ async fn overload_is_a_503_with_the_time_to_try_again() {
     assert_eq!(refused.header("retry-after"), Some("2"));
     rig.lose_edge();
     assert_refused(&waits.await.unwrap(), 503, Code::Unavailable, PROTOBUF.1);
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn above_the_memory_ceiling_requests_are_a_503_before_amid_and_behind_their_bodies() {
+    let (ceiling, used) = ceiling();
+    let edge = EdgeOptions { ceiling, ..EdgeOptions::default() };
+    let gate = Arc::new(Semaphore::new(0));
+    let rig = Rig::start_with_edge(small(), edge, Hook::Waits(gate.clone())).await;
+    let held = || rig.metrics().held_bytes.get();
+    let refused = |reply: &Reply| {
+        assert_refused(reply, 503, Code::Unavailable, PROTOBUF.1);
+        assert_eq!(reply.header("retry-after"), Some("2"));
+    };
+    let body = spans(&[0; 100]).encode_to_vec();
+
+    let (at, all) = (rig.http, body.clone());
+    let sent = async move { send(at, "POST /v1/traces", &[PROTOBUF], &all).await };
+    let whole = tokio::spawn(sent);
+    let mut begun = TcpStream::connect(rig.http).await.unwrap();
+    begun.write_all(&head("POST /v1/traces", &[PROTOBUF], body.len())).await.unwrap();
+    begun.write_all(&body[..100]).await.unwrap();
+    until(|| held() >= body.len() as u64 + 100).await;
+
+    used.store((64 << 20) + 1, Relaxed);
+    refused(&send(rig.http, "POST /v1/traces", &[PROTOBUF], &body).await);
+    refused(&send(rig.http, "POST /v1/traces", &[PROTOBUF], b"").await);
+    assert_eq!(rig.metrics().refused_memory.get(), 2);
+    gate.add_permits(1);
+    refused(&soon(whole).await.unwrap());
+    assert_eq!(rig.metrics().refused_memory.get(), 3);
+    // What has begun may go on for longer, and not for ever.
+    used.store(80 << 20, Relaxed);
+    begun.write_all(&body[100..]).await.unwrap();
+    refused(&soon(reply(begun)).await);
+    assert_eq!(rig.metrics().refused_overload.get(), 1);
+    until(|| held() == 0).await;
+
+    used.store(0, Relaxed);
+    gate.add_permits(1);
+    assert_eq!(send(rig.http, "POST /v1/traces", &[PROTOBUF], &body).await.status, 200);
     rig.stop().await;
 }
 

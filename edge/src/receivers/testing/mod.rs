@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::io::Write;
 use std::iter;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -30,6 +30,7 @@ use tributary_store::{Options as StoreOptions, Store};
 use super::body::Room;
 use super::export::Exporter;
 use super::{Listeners, Options, Receivers};
+use crate::ceiling::Ceiling;
 use crate::clock::Clock;
 use crate::edge::{Edge, Fresh, Options as EdgeOptions};
 use crate::ingest::EdgeHandle;
@@ -87,6 +88,14 @@ impl Seams {
     }
 }
 
+/// A ceiling of 64 MiB and 96 MiB over what a test says is in use.
+pub(crate) fn ceiling() -> (Ceiling, Arc<AtomicUsize>) {
+    let used = Arc::new(AtomicUsize::new(0));
+    let read = used.clone();
+    let used_bytes = Arc::new(move || read.load(Ordering::Relaxed));
+    (Ceiling { soft_bytes: 64 << 20, hard_bytes: 96 << 20, used_bytes }, used)
+}
+
 /// An edge, its receivers on free ports, and what ends them.
 pub(crate) struct Rig {
     pub(crate) grpc: SocketAddr,
@@ -107,7 +116,15 @@ impl Rig {
     }
 
     pub(crate) async fn start_with_hook(options: Options, hook: Hook) -> Self {
-        let mut rig = Self::open(options, EdgeOptions::default(), hook).await;
+        Self::start_with_edge(options, EdgeOptions::default(), hook).await
+    }
+
+    pub(crate) async fn start_with_edge(
+        options: Options,
+        edge_options: EdgeOptions,
+        hook: Hook,
+    ) -> Self {
+        let mut rig = Self::open(options, edge_options, hook).await;
         let edge = rig.edge.take().expect("just opened");
         rig.others.push(tokio::spawn(edge.run(rig.stop_others.subscribe())));
         rig
