@@ -9,7 +9,12 @@ use tonic::Code;
 use crate::ingest::Refusal;
 use crate::metrics::EdgeMetrics;
 
-/// Messages repeat nothing that the client sent: it may be as large as a head is allowed to be.
+/// More than any of our own has.
+const MESSAGE_BYTES: usize = 1 << 10;
+
+/// Messages are in our own words and repeat nothing that the client sent, which may be as large as a
+/// request. What stands in [`Fault::BadData`] may come from a decoder and quote it after all, so whoever
+/// answers takes [`Fault::message`].
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub(crate) enum Fault {
     #[error("{0}")]
@@ -43,6 +48,16 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
+    /// What the client is told.
+    pub(crate) fn message(&self) -> String {
+        let mut message = self.to_string();
+        if message.len() > MESSAGE_BYTES {
+            message.truncate(message.floor_char_boundary(MESSAGE_BYTES));
+            message.push_str(" ...");
+        }
+        message
+    }
+
     /// The request may count when it is sent again as it is.
     pub(crate) fn is_retryable(&self) -> bool {
         match self {
@@ -123,6 +138,14 @@ mod tests {
             assert_eq!(fault.code(), code, "{fault}");
             assert_eq!(fault.http_status(), StatusCode::SERVICE_UNAVAILABLE, "{fault}");
         }
+    }
+
+    #[test]
+    fn a_message_is_cut_to_a_kib_between_characters() {
+        let short = Fault::BadData("broken".into());
+        assert_eq!(short.message(), "broken");
+        let quoted = Fault::BadData(format!("x{}", "\u{e9}".repeat(1 << 20)));
+        assert_eq!(quoted.message(), format!("x{} ...", "\u{e9}".repeat(511)));
     }
 
     #[test]

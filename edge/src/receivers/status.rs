@@ -55,7 +55,7 @@ impl RpcStatus {
         });
         RpcStatus {
             code: fault.code() as i32,
-            message: fault.to_string(),
+            message: fault.message(),
             details: retry.into_iter().collect(),
         }
     }
