@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use http::Request;
 use opentelemetry_proto::tonic::collector::logs::v1::{
     ExportLogsServiceRequest, logs_service_client::LogsServiceClient,
 };
@@ -222,6 +223,24 @@ async fn what_is_no_grpc_is_told_where_to_go() {
 }
 
 #[tokio::test]
+async fn another_method_than_post_is_a_405() {
+    let rig = Rig::start(small()).await;
+    let mut client = Raw::connect(rig.grpc).await;
+    for method in ["GET", "PUT"] {
+        let request = Request::builder().method(method).uri(format!("http://x{TRACES}"));
+        let request = request.header("content-type", "application/grpc").body(()).unwrap();
+        let mut call = client.begin(request).await.unwrap();
+        call.send(&frame(0, &spans(&[0]).encode_to_vec()), true);
+        let called = soon(call.answer()).await;
+        assert_eq!((called.http.as_u16(), called.code), (405, None));
+    }
+    assert_eq!(rig.metrics().refused_method.get(), 2);
+    assert_eq!(rig.metrics().spans_accepted.get(), 0);
+    client.hang_up();
+    rig.stop().await;
+}
+
+#[tokio::test]
 async fn a_busy_or_stopping_edge_is_unavailable() {
     let edge = EdgeOptions { queue_bytes: 1, ..EdgeOptions::default() };
     let mut rig = Rig::start_without_edge(small(), edge).await;
@@ -273,8 +292,8 @@ async fn above_the_memory_ceiling_calls_are_unavailable_before_amid_and_behind_t
     until(|| held() >= message.len() as u64 + 95).await;
 
     used.store((64 << 20) + 1, Relaxed);
-    refused(&client.export(TRACES, &framed).await);
-    refused(&client.export(TRACES, &frame(0, b"")).await);
+    refused(&soon(client.export(TRACES, &framed)).await);
+    refused(&soon(client.export(TRACES, &frame(0, b""))).await);
     assert_eq!(rig.metrics().refused_memory.get(), 2);
     let health = client.export("/grpc.health.v1.Health/Check", &frame(0, b"")).await;
     assert_eq!(health.code, Some(0), "it serves, though not everybody at this moment");

@@ -196,6 +196,45 @@ async fn a_body_above_the_limit_is_a_413_sent_or_inflated_and_spans_are_still_ta
 }
 
 #[tokio::test]
+async fn an_empty_request_succeeds_in_either_type() {
+    let rig = Rig::start(small()).await;
+    for path in ["POST /v1/traces", "POST /v1/metrics", "POST /v1/logs"] {
+        for (content_type, body, answer) in [(PROTOBUF, &b""[..], &b""[..]), (JSON, b"{}", b"{}")] {
+            let reply = send(rig.http, path, &[content_type], body).await;
+            assert_eq!((reply.status, reply.body.as_slice()), (200, answer), "{path} {reply:?}");
+            assert_eq!(reply.header("content-type"), Some(content_type.1));
+        }
+    }
+    assert_eq!(rig.metrics().requests_accepted.get(), 2);
+    rig.stop().await;
+}
+
+/// Members of gzip with nothing in them: only what is sent grows.
+#[tokio::test]
+async fn a_body_that_never_said_its_length_is_a_413_above_the_limit_as_sent() {
+    let rig = Rig::start(small()).await;
+    let members = |bytes: usize| gzip(b"").repeat(bytes / gzip(b"").len());
+    let mut client = Raw::connect(rig.http).await;
+    for (body, status) in [(members(1 << 20), 200), (members((1 << 20) + 1000), 413)] {
+        let mut call = client.call("/v1/traces", &[("content-type", PROTOBUF.1), GZIP_LOWER]).await;
+        call.send(&body, true);
+        assert_eq!(soon(call.answer()).await.http.as_u16(), status);
+
+        let mut stream = TcpStream::connect(rig.http).await.unwrap();
+        let head = "POST /v1/traces HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\
+                    content-type: application/x-protobuf\r\ncontent-encoding: gzip\r\n\
+                    transfer-encoding: chunked\r\n\r\n";
+        let size = format!("{:x}\r\n", body.len());
+        let chunked = [head.as_bytes(), size.as_bytes(), &body, b"\r\n0\r\n\r\n"].concat();
+        stream.write_all(&chunked).await.unwrap();
+        assert_eq!(soon(reply(stream)).await.status, status);
+    }
+    assert_eq!(rig.metrics().refused_too_large.get(), 2);
+    client.hang_up();
+    rig.stop().await;
+}
+
+#[tokio::test]
 async fn a_client_that_asks_first_is_refused_before_it_sends() {
     let rig = Rig::start(small()).await;
     let mut stream = TcpStream::connect(rig.http).await.unwrap();
@@ -285,8 +324,8 @@ async fn above_the_memory_ceiling_requests_are_a_503_before_amid_and_behind_thei
     until(|| held() >= body.len() as u64 + 100).await;
 
     used.store((64 << 20) + 1, Relaxed);
-    refused(&send(rig.http, "POST /v1/traces", &[PROTOBUF], &body).await);
-    refused(&send(rig.http, "POST /v1/traces", &[PROTOBUF], b"").await);
+    refused(&soon(send(rig.http, "POST /v1/traces", &[PROTOBUF], &body)).await);
+    refused(&soon(send(rig.http, "POST /v1/traces", &[PROTOBUF], b"")).await);
     assert_eq!(rig.metrics().refused_memory.get(), 2);
     gate.add_permits(1);
     refused(&soon(whole).await.unwrap());

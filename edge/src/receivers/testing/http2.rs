@@ -54,8 +54,12 @@ impl Raw {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
+        self.begin(request.body(()).unwrap()).await
+    }
+
+    pub(crate) async fn begin(&mut self, request: Request<()>) -> Result<RawCall, h2::Error> {
         let mut send = self.send.clone().ready().await?;
-        let (response, body) = send.send_request(request.body(()).unwrap(), false)?;
+        let (response, body) = send.send_request(request, false)?;
         Ok(RawCall { response, body })
     }
 
