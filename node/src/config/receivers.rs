@@ -33,7 +33,7 @@ section! {
 section! {
     /// Browsers on other origins that may send over HTTP.
     pub struct Cors {
-        /// Such as https://*.example.com, where * stands for any text; "*" allows all. Empty: none.
+        /// Such as https://*.example.com, where the one * stands for any text; "*" allows all. Empty: none.
         pub allowed_origins: Vec<String> = Vec::new(),
         /// Request headers allowed besides those that every request may carry.
         pub allowed_headers: Vec<String> = Vec::new(),
@@ -70,8 +70,8 @@ impl Cors {
     fn check(&self, checks: &mut Checks) {
         for (at, origin) in self.allowed_origins.iter().enumerate() {
             if !is_origin(origin) {
-                let wanted = "\"*\", or http:// or https://, a host and maybe a port, no path; * in \
-                              the host stands for any text";
+                let wanted = "\"*\", or http:// or https://, a host and maybe a port, no path; one * \
+                              in it stands for any text";
                 checks.fault(&format!("allowed_origins[{at}]"), format_args!("{origin:?}"), wanted);
             }
         }
@@ -85,8 +85,12 @@ impl Cors {
     }
 }
 
-/// As a browser sends it, or with `*` in the host: no path, no user, nothing but text without blanks.
+/// As a browser sends it, or with one `*` in it: no path, no user, nothing but text without blanks.
 fn is_origin(origin: &str) -> bool {
+    // The receivers' patterns have no second one.
+    if origin.matches('*').count() > 1 {
+        return false;
+    }
     let Some(host) = ["https://", "http://"].iter().find_map(|s| origin.strip_prefix(s)) else {
         return origin == "*";
     };
@@ -130,6 +134,9 @@ mod tests {
             "https://a b",
             "http://[::1",
             "https:// ",
+            "**",
+            "https://*.example.*",
+            "http://*:*",
         ] {
             assert!(!is_origin(origin), "{origin}");
         }

@@ -123,7 +123,7 @@ impl Rules {
     }
 }
 
-/// A text with at most one `*` in it, for any other text.
+/// A text with at most one `*` in it, for any other text. The configuration refuses a second one.
 #[derive(Debug)]
 enum Pattern {
     Exact(String),
