@@ -27,7 +27,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::ingest::EdgeHandle;
-pub use options::{Cors, Limits, Options, Timeouts};
+pub use options::{Cors, LEAST_WINDOW_BYTES, Limits, Options, Timeouts};
 use server::{Gate, Port};
 use service::Service;
 use shutdown::Shutdown;

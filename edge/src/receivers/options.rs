@@ -10,6 +10,10 @@ pub struct Options {
     pub cors: Option<Cors>,
 }
 
+/// What a connection takes of [`Limits::window_bytes`] at least: HTTP/2 grants as much before anybody can
+/// say less.
+pub const LEAST_WINDOW_BYTES: usize = 64 << 10;
+
 /// What is taken at once, in bytes and numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -22,7 +26,8 @@ pub struct Limits {
     /// What clients may send unasked, all together: HTTP/2 windows, and the read buffers of HTTP/1. Each
     /// connection gets less of it as their number grows; one that finds no room displaces another.
     pub window_bytes: usize,
-    /// Connections of both ports together; one more displaces another, or waits in the kernel.
+    /// Connections of all listeners together; one more displaces another, or waits in the kernel. As many
+    /// can only be open with [`LEAST_WINDOW_BYTES`] for each.
     pub connections: usize,
     /// Calls of one HTTP/2 connection at once; the client makes the others wait.
     pub streams: u32,
@@ -36,7 +41,7 @@ impl Default for Limits {
             request_bytes: 64 << 20,
             held_bytes: 128 << 20,
             window_bytes: 64 << 20,
-            connections: 4096,
+            connections: 1024,
             streams: 128,
             head_bytes: 64 << 10,
         }

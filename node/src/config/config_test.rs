@@ -30,7 +30,7 @@ receivers:
   max_connections: 100
   max_streams: 10
   held: 16MiB
-  windows: 1MiB
+  windows: 8MiB
   read_timeout: 1s
   header_timeout: 2s
   idle_timeout: 3s
@@ -183,7 +183,16 @@ fn each_value_that_no_run_can_use_is_named_with_what_is_accepted() {
             "receivers.held: 1MiB",
             "receivers.max_request, which is 64MiB",
         ),
-        ("receivers: { windows: 1KiB }", "receivers.windows: 1KiB", "from 64KiB"),
+        (
+            "receivers: { windows: 32MiB }",
+            "receivers.windows: 32MiB",
+            "from 64MiB, 64KiB for each of receivers.max_connections, to 64GiB",
+        ),
+        (
+            "receivers: { max_connections: 4096 }",
+            "receivers.windows: 64MiB",
+            "from 256MiB, 64KiB for each of receivers.max_connections",
+        ),
         ("receivers: { read_timeout: 0s }", "receivers.read_timeout: 0s", "from 100ms to 1h"),
         ("receivers: { header_timeout: 2h }", "receivers.header_timeout: 2h", "from 100ms to 1h"),
         ("receivers: { idle_timeout: 0s }", "receivers.idle_timeout: 0s", "from 1s to 1d"),

@@ -1,5 +1,7 @@
 //! `receivers`: what the OTLP ports take.
 
+use tributary_edge::receivers::LEAST_WINDOW_BYTES;
+
 use super::checks::Checks;
 use super::page::section;
 use super::{Duration, Size};
@@ -9,13 +11,15 @@ section! {
     pub struct Receivers {
         /// A request holds at most this much: as it is sent, and again once decompressed.
         pub max_request: Size = Size::mib(64),
-        /// Connections of one listener; one more takes the place of the one that was of no use for the longest.
-        pub max_connections: u64 = 4096,
+        /// Connections of all listeners together; one more takes the place of the one that was of no use for the
+        /// longest.
+        pub max_connections: u64 = 1024,
         /// Calls under way on one HTTP/2 connection.
         pub max_streams: u64 = 128,
         /// Bodies of all connections together; more are refused, to be sent again.
         pub held: Size = Size::mib(128),
-        /// HTTP/2 windows granted to all connections together: what may come unasked.
+        /// What may come unasked, over all connections together: HTTP/2 windows, 64 KiB or more for each, and
+        /// read buffers of HTTP/1, half as much. At least 64 KiB for each of `max_connections`.
         pub windows: Size = Size::mib(64),
         /// A body that has not come whole after this long is refused.
         pub read_timeout: Duration = Duration::seconds(30),
@@ -44,19 +48,26 @@ section! {
 
 const SHORTEST: Duration = Duration::ms(100);
 const HOUR: Duration = Duration::minutes(60);
+const MOST_CONNECTIONS: u64 = 1_000_000;
 
 impl Receivers {
     pub(super) fn check(&self, checks: &mut Checks) {
         checks.within("max_request", self.max_request, Size::kib(64)..=Size::gib(1));
-        checks.within("max_connections", self.max_connections, 1..=1_000_000);
+        checks.within("max_connections", self.max_connections, 1..=MOST_CONNECTIONS);
         checks.within("max_streams", self.max_streams, 1..=65_536);
         if self.held < self.max_request || self.held > Size::gib(64) {
             let least = self.max_request;
             let wanted = format!("from receivers.max_request, which is {least}, to 64GiB");
             checks.fault("held", self.held, wanted);
         }
-        // One stream's window by HTTP/2's own default is 64 KiB less one byte.
-        checks.within("windows", self.windows, Size::kib(64)..=Size::gib(64));
+        let connections = self.max_connections.clamp(1, MOST_CONNECTIONS);
+        let least = Size::bytes(connections * LEAST_WINDOW_BYTES as u64);
+        if self.windows < least || self.windows > Size::gib(64) {
+            let each = Size::bytes(LEAST_WINDOW_BYTES as u64);
+            let wanted =
+                format!("from {least}, {each} for each of receivers.max_connections, to 64GiB");
+            checks.fault("windows", self.windows, wanted);
+        }
         checks.within("read_timeout", self.read_timeout, SHORTEST..=HOUR);
         checks.within("header_timeout", self.header_timeout, SHORTEST..=HOUR);
         checks.within("idle_timeout", self.idle_timeout, Duration::seconds(1)..=Duration::days(1));

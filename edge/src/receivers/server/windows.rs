@@ -12,9 +12,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::metrics::EdgeMetrics;
+use crate::receivers::options::LEAST_WINDOW_BYTES as FLOOR_BYTES;
 
-/// What every connection has: HTTP/2 grants as much before anybody can say less.
-pub(crate) const FLOOR_BYTES: usize = 64 << 10;
 const MOST_BYTES: usize = 16 << 20;
 const MOST_STREAM_BYTES: usize = 4 << 20;
 const LEAST_FRAME_BYTES: usize = 16 << 10;

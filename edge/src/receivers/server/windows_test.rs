@@ -1,6 +1,7 @@
 use futures::FutureExt;
 
 use super::*;
+use crate::receivers::Limits;
 
 const BUDGET: usize = 64 << 20;
 
@@ -97,6 +98,14 @@ fn while_the_budget_is_short_those_with_more_than_their_share_are_to_go() {
     drop(first);
     assert_eq!(windows.free.available_permits(), before + (16 << 20));
     assert!(!*windows.short.borrow());
+}
+
+#[test]
+fn by_default_there_is_room_for_as_many_connections_as_may_be_open() {
+    let Limits { window_bytes, connections, .. } = Limits::default();
+    let windows = windows(window_bytes);
+    let grants: Vec<_> = (0..connections).map_while(|_| windows.admit().now_or_never()).collect();
+    assert_eq!(grants.len(), connections);
 }
 
 #[test]
