@@ -6,7 +6,7 @@
 //!   windows http1             capped, held
 //! ```
 //!
-//! A request's message stays bytes until the ingest folds it; one that comes in one frame is never copied.
+//! A request's message stays bytes until the ingest folds it; a large one that comes in one frame is never copied.
 //! Nothing of a body is held that was not reserved before (law 9): what clients may send unasked counts
 //! against [`Limits::window_bytes`], bodies of both ports share [`Limits::held_bytes`], and a body that
 //! finds no room is refused with a retryable error. Decompressing stops at the limit and gives way to

@@ -6,6 +6,9 @@ use super::room::Share;
 use crate::receivers::fault::Fault;
 
 const FIRST_BYTES: usize = 4 << 10;
+/// A smaller part is copied. It is a slice of what the connection reads into, and keeping it would keep all
+/// of that: 8 KiB and often more, of which a byte was paid for.
+const KEPT_BYTES: usize = 64 << 10;
 /// As much is believed of an announced length as there is of it, times this: a length that lies costs
 /// nothing, and one that is true costs one allocation, or two.
 const BELIEVED: usize = 16;
@@ -13,7 +16,7 @@ const BELIEVED: usize = 16;
 const STEP_BYTES: usize = 256 << 10;
 
 pub(crate) struct Output {
-    /// A body that came in one part, as it came. `bytes` is empty then.
+    /// A large body that came in one part, as it came. `bytes` is empty then.
     whole: Bytes,
     bytes: Vec<u8>,
     /// What a decoder gave in a step when `bytes` had place for more than a step gives.
@@ -56,12 +59,13 @@ impl Output {
         Fault::TooLarge { limit_bytes: self.limit_bytes }
     }
 
-    /// Keeps the first part as it is, unless more are known to come; copies the others behind it.
+    /// Keeps the first part as it is if it is large and no more are known to come; copies the others.
     pub(crate) fn push(&mut self, part: Bytes) -> Result<(), Fault> {
         if part.len() > self.left_bytes() {
             return Err(self.too_large());
         }
-        if self.len() == 0 && self.announced.is_none_or(|announced| announced <= part.len()) {
+        let is_first = self.len() == 0 && part.len() >= KEPT_BYTES;
+        if is_first && self.announced.is_none_or(|announced| announced <= part.len()) {
             self.share.grow(part.len())?;
             self.whole = part;
             return Ok(());

@@ -2,6 +2,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::BytesMut;
 use futures::FutureExt;
 use tokio::time::timeout;
 
@@ -183,15 +184,33 @@ async fn a_length_that_lies_costs_no_more_than_what_came() {
 }
 
 #[tokio::test]
-async fn a_body_that_comes_in_one_part_is_kept_as_it_came() {
+async fn a_large_body_that_comes_in_one_part_is_kept_as_it_came() {
     let (room, _) = room(LIMIT);
-    let part = Bytes::from(vec![1; 5000]);
-    for announced in [None, Some(5000)] {
+    let part = Bytes::from(vec![1; 64 << 10]);
+    for announced in [None, Some(64 << 10)] {
         let mut unpacker = Unpacker::new(Coding::Identity, LIMIT, announced, &room).unwrap();
         unpacker.take(part.clone()).await.unwrap();
         let held = unpacker.finish().unwrap();
         assert_eq!(held.bytes.as_ptr(), part.as_ptr());
-        assert_eq!(held.share.bytes(), 5000);
+        assert_eq!(held.share.bytes(), 64 << 10);
+    }
+}
+
+#[tokio::test]
+async fn a_small_part_does_not_keep_what_the_connection_reads_into() {
+    let (room, _) = room(LIMIT);
+    let mut read = BytesMut::with_capacity(LIMIT);
+    for (announced, next) in [(None, None), (Some(5000), None), (None, Some(vec![2; 10]))] {
+        read.extend_from_slice(&[1; 5000]);
+        let part = read.split_to(5000).freeze();
+        let mut unpacker = Unpacker::new(Coding::Identity, LIMIT, announced, &room).unwrap();
+        unpacker.take(part).await.unwrap();
+        assert!(read.try_reclaim(LIMIT), "it is still held: {announced:?}");
+        if let Some(next) = next {
+            unpacker.take(next.into()).await.unwrap();
+        }
+        let held = unpacker.finish().unwrap();
+        assert_eq!(held.bytes[..5000], [1; 5000]);
     }
 }
 
