@@ -12,7 +12,13 @@ use crate::receivers::fault::Fault;
 
 pub(crate) enum Body {
     Http1(Incoming),
-    Http2 { stream: RecvStream, released: Released },
+    Http2(Metered),
+}
+
+/// A stream whose bytes are told to its connection's driver as they are released.
+pub(crate) struct Metered {
+    stream: RecvStream,
+    released: Released,
 }
 
 /// Bytes that a connection's calls have released since its driver looked.
@@ -23,14 +29,30 @@ impl Released {
     pub(crate) fn take(&self) -> usize {
         self.0.swap(0, Ordering::Relaxed)
     }
+
+    fn add(&self, bytes: usize) {
+        self.0.fetch_add(bytes, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Metered {
+    fn drop(&mut self) {
+        // Of a call that was refused or reset: h2 releases it with the stream.
+        let unread = self.stream.flow_control().used_capacity();
+        self.released.add(unread);
+    }
 }
 
 impl Body {
+    pub(crate) fn http2(stream: RecvStream, released: Released) -> Self {
+        Body::Http2(Metered { stream, released })
+    }
+
     /// The next part; `None` at the end.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Fault> {
         match self {
             // Trailers say nothing that matters here.
-            Body::Http2 { stream, .. } => stream.data().await.transpose().map_err(|error| {
+            Body::Http2(Metered { stream, .. }) => stream.data().await.transpose().map_err(|error| {
                 let ours = error.is_library() && !error.is_io();
                 if ours { broke_off(&error) } else { Fault::Cancelled }
             }),
@@ -51,10 +73,10 @@ impl Body {
 
     /// The client may send as much again. Comes when a part is no longer held as it came.
     pub(crate) fn release(&mut self, bytes: usize) {
-        if let Body::Http2 { stream, released } = self {
+        if let Body::Http2(Metered { stream, released }) = self {
             // It fails for a stream that is over, whose bytes are released with it.
             if stream.flow_control().release_capacity(bytes).is_ok() {
-                released.0.fetch_add(bytes, Ordering::Relaxed);
+                released.add(bytes);
             }
         }
     }
@@ -63,7 +85,7 @@ impl Body {
     pub(crate) fn announced(&self) -> Option<u64> {
         match self {
             Body::Http1(body) => body.size_hint().exact(),
-            Body::Http2 { .. } => None,
+            Body::Http2(_) => None,
         }
     }
 }

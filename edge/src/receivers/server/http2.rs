@@ -107,7 +107,7 @@ async fn call(
     request: Request<RecvStream>,
     respond: SendResponse<Bytes>,
 ) -> Ended {
-    let request = request.map(|stream| Body::Http2 { stream, released });
+    let request = request.map(|stream| Body::http2(stream, released));
     match port {
         Port::Grpc => grpc::answer(&service, request, respond).await,
         Port::Http => answer_http2(&service, request, respond).await,

@@ -67,6 +67,31 @@ async fn a_few_connections_get_wide_windows_and_more_get_less() {
 }
 
 #[tokio::test]
+async fn what_refused_calls_sent_brings_a_grant_down_too() {
+    let rig = Rig::start(Options::default()).await;
+    let mut first = Raw::connect(rig.grpc).await;
+    soon(first.export(TRACES, &one_span())).await;
+    let mut others = Vec::new();
+    for _ in 0..5 {
+        let mut other = Frames::connect(rig.grpc).await;
+        other.read_until(SETTINGS).await;
+        others.push(other);
+    }
+    let granted = rig.metrics().window_bytes.get();
+    // The first one holds 16 MiB, and a sixth of half the budget is its share by now.
+    let share = (64 << 20) / 12;
+    let bad = frame(9, &[0; 200 << 10]);
+    for _ in 0..100 {
+        let called = soon(first.export(TRACES, &bad)).await;
+        assert_eq!(called.code, Some(Code::InvalidArgument as i32));
+    }
+    assert_eq!(rig.metrics().window_bytes.get(), granted - (16 << 20) + share);
+    first.hang_up();
+    drop(others);
+    rig.stop().await;
+}
+
+#[tokio::test]
 async fn an_idle_connection_with_much_makes_room_for_those_that_come() {
     let rig = Rig::start(Options::default()).await;
     let first = Raw::connect(rig.grpc).await;
