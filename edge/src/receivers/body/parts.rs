@@ -9,14 +9,21 @@ use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
 
 use crate::receivers::fault::Fault;
+use crate::receivers::server::Hold;
 
-pub(crate) enum Body {
+pub(crate) struct Body {
+    source: Source,
+    /// Of a request that is handed over when it is whole.
+    hold: Option<Hold>,
+}
+
+enum Source {
     Http1(Incoming),
     Http2(Metered),
 }
 
 /// A stream whose bytes are told to its connection's driver as they are released.
-pub(crate) struct Metered {
+struct Metered {
     stream: RecvStream,
     released: Released,
 }
@@ -44,19 +51,56 @@ impl Drop for Metered {
 }
 
 impl Body {
-    pub(crate) fn http2(stream: RecvStream, released: Released) -> Self {
-        Body::Http2(Metered { stream, released })
+    pub(crate) fn http1(incoming: Incoming, hold: Option<Hold>) -> Self {
+        Body { source: Source::Http1(incoming), hold }
+    }
+
+    pub(crate) fn http2(stream: RecvStream, released: Released, hold: Option<Hold>) -> Self {
+        Body { source: Source::Http2(Metered { stream, released }), hold }
     }
 
     /// The next part; `None` at the end.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Fault> {
+        let part = self.source.next().await?;
+        let is_whole = part.is_none() || self.source.is_whole();
+        if let Some(hold) = &mut self.hold
+            && is_whole
+        {
+            hold.take();
+        }
+        Ok(part)
+    }
+
+    /// The client may send as much again. Comes when a part is no longer held as it came.
+    pub(crate) fn release(&mut self, bytes: usize) {
+        if let Source::Http2(Metered { stream, released }) = &mut self.source {
+            // It fails for a stream that is over, whose bytes are released with it.
+            if stream.flow_control().release_capacity(bytes).is_ok() {
+                released.add(bytes);
+            }
+        }
+    }
+
+    /// What the head says that will come.
+    pub(crate) fn announced(&self) -> Option<u64> {
+        match &self.source {
+            Source::Http1(body) => body.size_hint().exact(),
+            Source::Http2(_) => None,
+        }
+    }
+}
+
+impl Source {
+    async fn next(&mut self) -> Result<Option<Bytes>, Fault> {
         match self {
             // Trailers say nothing that matters here.
-            Body::Http2(Metered { stream, .. }) => stream.data().await.transpose().map_err(|error| {
-                let ours = error.is_library() && !error.is_io();
-                if ours { broke_off(&error) } else { Fault::Cancelled }
-            }),
-            Body::Http1(body) => {
+            Source::Http2(Metered { stream, .. }) => {
+                stream.data().await.transpose().map_err(|error| {
+                    let ours = error.is_library() && !error.is_io();
+                    if ours { broke_off(&error) } else { Fault::Cancelled }
+                })
+            }
+            Source::Http1(body) => {
                 while let Some(frame) = body.frame().await {
                     let frame = frame.map_err(|error| {
                         let gone = error.is_incomplete_message() || error.is_closed();
@@ -71,21 +115,10 @@ impl Body {
         }
     }
 
-    /// The client may send as much again. Comes when a part is no longer held as it came.
-    pub(crate) fn release(&mut self, bytes: usize) {
-        if let Body::Http2(Metered { stream, released }) = self {
-            // It fails for a stream that is over, whose bytes are released with it.
-            if stream.flow_control().release_capacity(bytes).is_ok() {
-                released.add(bytes);
-            }
-        }
-    }
-
-    /// What the head says that will come.
-    pub(crate) fn announced(&self) -> Option<u64> {
+    fn is_whole(&self) -> bool {
         match self {
-            Body::Http1(body) => body.size_hint().exact(),
-            Body::Http2(_) => None,
+            Source::Http1(body) => body.is_end_stream(),
+            Source::Http2(Metered { stream, .. }) => stream.is_end_stream(),
         }
     }
 }

@@ -15,6 +15,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout};
 use tracing::debug;
 
+use super::Port;
 use super::life::{Due, Life};
 use super::places::Place;
 use super::sniff::Sniffed;
@@ -36,7 +37,9 @@ pub(crate) async fn serve(io: Sniffed, service: Arc<Service>, spread: u8, place:
     let answer = |request: Request<Incoming>| {
         let (service, tasks) = (service.clone(), tasks.clone());
         async move {
-            let response = answer_http1(&service, request.map(Body::Http1), &tasks).await;
+            let hold = Port::Http.exports(request.uri().path()).then(|| place.hold());
+            let request = request.map(|incoming| Body::http1(incoming, hold));
+            let response = answer_http1(&service, request, &tasks).await;
             place.used();
             Ok::<Response<Full<_>>, Infallible>(response.map(Full::new))
         }
@@ -53,7 +56,13 @@ pub(crate) async fn serve(io: Sniffed, service: Arc<Service>, spread: u8, place:
         let end = tokio::time::sleep_until(life.end());
         tokio::select! {
             ended = serving.as_mut() => break ended,
-            () = place.told() => break Ok(()),
+            () = place.told() => {
+                if !place.is_safe() {
+                    break Ok(());
+                }
+                life.leave(Instant::now());
+                serving.as_mut().graceful_shutdown();
+            }
             () = &mut stop, if !life.is_leaving() => {
                 life.leave(Instant::now());
                 serving.as_mut().graceful_shutdown();

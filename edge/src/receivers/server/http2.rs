@@ -15,6 +15,7 @@ use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::stream::FuturesUnordered;
@@ -38,11 +39,13 @@ use crate::receivers::service::{Ended, Service};
 
 /// Calls that the client reset before h2 gave them out; h2 ends a connection with more.
 const RESETS_WAITING: usize = 20;
-/// Streams in a row that h2 had to reset for an error of the client.
+/// Streams that h2 had to reset for errors of the client, as long as the connection lives.
 const ERRORS: usize = 128;
 /// Calls that the client gave up, less those that it let end: more of them are a flood.
 const CANCELLED: u32 = 256;
 const SEND_BYTES: usize = 64 << 10;
+/// A client that does not read is not told for longer than this that it has to make room.
+const FAREWELL: Duration = Duration::from_millis(50);
 
 pub(crate) async fn serve(
     io: Sniffed,
@@ -76,8 +79,10 @@ pub(crate) async fn serve(
     let life = Life::new(service.timeouts, Instant::now(), spread);
     let calls_most = 2 * limits.streams as usize;
     let released = Released::default();
-    let begin = |request: Request<RecvStream>, respond: SendResponse<Bytes>| {
-        call(port, service.clone(), released.clone(), request, respond)
+    let begin = |request: Request<RecvStream>, respond: SendResponse<Bytes>, place: &Place| {
+        let hold = port.exports(request.uri().path()).then(|| place.hold());
+        let request = request.map(|stream| Body::http2(stream, released.clone(), hold));
+        call(port, service.clone(), request, respond)
     };
     let calls = FuturesUnordered::new();
     let mut driver = Driver {
@@ -103,11 +108,9 @@ pub(crate) async fn serve(
 async fn call(
     port: Port,
     service: Arc<Service>,
-    released: Released,
-    request: Request<RecvStream>,
+    request: Request<Body>,
     respond: SendResponse<Bytes>,
 ) -> Ended {
-    let request = request.map(|stream| Body::http2(stream, released));
     match port {
         Port::Grpc => grpc::answer(&service, request, respond).await,
         Port::Http => answer_http2(&service, request, respond).await,
@@ -130,13 +133,14 @@ struct Driver<'a, Begin, Call> {
 
 impl<Begin, Call> Driver<'_, Begin, Call>
 where
-    Begin: Fn(Request<RecvStream>, SendResponse<Bytes>) -> Call,
+    Begin: Fn(Request<RecvStream>, SendResponse<Bytes>, &Place) -> Call,
     Call: Future<Output = Ended>,
 {
     /// Until the connection is over; calls may still run.
     async fn run(&mut self, mut ping_pong: PingPong, service: &Service) {
         let mut stop = pin!(service.shutdown.clone().told());
         let mut told = pin!(self.place.told());
+        let mut is_told = false;
         let mut is_stopping = false;
         let mut short = self.grant.short();
         let mut tick = pin!(sleep_until(self.life.next(Instant::now())));
@@ -145,7 +149,10 @@ where
                 // The first is what nearly every wakeup is for.
                 biased;
                 () = poll_fn(|cx| self.poll(cx)) => return,
-                () = &mut told => return,
+                () = &mut told, if !is_told => {
+                    is_told = true;
+                    self.make_room();
+                }
                 () = &mut stop, if !is_stopping => {
                     is_stopping = true;
                     self.leave();
@@ -174,6 +181,16 @@ where
     fn leave(&mut self) {
         self.life.leave(Instant::now());
         self.h2.graceful_shutdown();
+    }
+
+    /// What was handed over is answered first. Without such the client learns at once, by the number in the
+    /// GOAWAY, that all behind it can be sent again.
+    fn make_room(&mut self) {
+        if self.place.is_safe() {
+            return self.leave();
+        }
+        self.h2.abrupt_shutdown(Reason::NO_ERROR);
+        self.life.cut_after(FAREWELL, Instant::now());
     }
 
     fn leave_if_excessive(&mut self) {
@@ -236,7 +253,7 @@ where
             self.h2.poll_closed(cx).map(|closed| closed.err().map(Err))
         };
         next.map(|next| match next? {
-            Ok((request, respond)) => Some((self.begin)(request, respond)),
+            Ok((request, respond)) => Some((self.begin)(request, respond, &self.place)),
             Err(error) => {
                 debug!(%error, "a connection broke off");
                 None

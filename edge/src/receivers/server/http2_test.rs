@@ -12,7 +12,7 @@ use crate::receivers::testing::frames::{
     ACK, CONTINUATION, DATA, END_HEADERS, ENHANCE_YOUR_CALM, Frames, GOAWAY, HEADERS, NO_ERROR,
     PING, RST_STREAM, SETTINGS, WINDOW_UPDATE, encoded, request_block,
 };
-use crate::receivers::testing::{Hook, LOGS, Raw, Rig, TRACES, frame, soon, spans, until};
+use crate::receivers::testing::{Hook, LOGS, Raw, Rig, TRACES, frame, send, soon, spans, until};
 use crate::receivers::{Limits, Options, Timeouts};
 
 const MAX_CONCURRENT_STREAMS: u16 = 3;
@@ -155,7 +155,54 @@ async fn a_newcomer_takes_the_place_of_who_is_of_no_use_and_not_of_who_is() {
 }
 
 #[tokio::test]
+async fn who_has_to_make_room_is_told_so() {
+    let limits = Limits { connections: 1, ..Limits::default() };
+    let rig = Rig::start(Options { limits, ..Options::default() }).await;
+    let mut first = Frames::connect(rig.grpc).await;
+    first.read_until(SETTINGS).await;
+    first.write(SETTINGS, ACK, 0, &[]).await;
+    // A call of which nothing comes keeps no place.
+    first.write(HEADERS, END_HEADERS, 1, &request_block(TRACES)).await;
+    let mut newcomer = Frames::connect(rig.grpc).await;
+    assert_eq!(soon(first.read_until(GOAWAY)).await.reason(), NO_ERROR);
+    soon(newcomer.read_until(SETTINGS)).await;
+    drop((first, newcomer));
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_request_that_was_handed_over_keeps_its_place_until_it_is_answered() {
+    let gate = Arc::new(Semaphore::new(0));
+    let limits = Limits { connections: 2, ..Limits::default() };
+    let options = Options { limits, ..Options::default() };
+    let rig = Rig::start_with_hook(options, Hook::Waits(gate.clone())).await;
+    let mut client = Raw::connect(rig.grpc).await;
+    let mut call = client.call(TRACES, &[]).await;
+    call.send(&one_span(), true);
+    let message = spans(&[0]).encode_to_vec();
+    let both_bytes = 2 * message.len() as u64;
+    let protobuf = [("content-type", "application/x-protobuf")];
+    let http = rig.http;
+    let on_http = tokio::spawn(async move {
+        let reply = send(http, "POST /v1/traces", &protobuf, &message).await;
+        reply.status
+    });
+    until(|| rig.metrics().held_bytes.get() >= both_bytes).await;
+    let mut newcomer = Frames::connect(rig.grpc).await;
+    assert!(timeout(300 * MS, newcomer.read()).await.is_err(), "a place was taken");
+    gate.add_permits(2);
+    assert_eq!(soon(call.answer()).await.code, Some(0));
+    assert_eq!(soon(on_http).await.unwrap(), 200);
+    soon(newcomer.read_until(SETTINGS)).await;
+    drop((client, newcomer));
+    rig.stop().await;
+}
+
+#[tokio::test]
 async fn the_budget_of_windows_holds_connections_off_too() {
+    // Made first: without an answer for a second a place is not safe.
+    let large = frame(0, &spans(&[0; 20_000]).encode_to_vec());
+    assert!(large.len() > 256 << 10);
     let limits = Limits { window_bytes: 128 << 10, ..Limits::default() };
     let rig = Rig::start(Options { limits, ..Options::default() }).await;
     let mut first = Raw::connect(rig.grpc).await;
@@ -167,8 +214,6 @@ async fn the_budget_of_windows_holds_connections_off_too() {
     let mut third = Frames::connect(rig.grpc).await;
     assert!(timeout(100 * MS, third.read()).await.is_err(), "it is served beyond the budget");
     // The floor is enough for a request of any size.
-    let large = frame(0, &spans(&[0; 20_000]).encode_to_vec());
-    assert!(large.len() > 256 << 10);
     assert_eq!(soon(first.export(TRACES, &large)).await.code, Some(0));
     second.hang_up();
     soon(third.read_until(SETTINGS)).await;

@@ -1,4 +1,4 @@
-//! When an HTTP/2 connection is pinged, asked to go, and cut. Without IO: time comes in.
+//! When a connection is asked to go, and cut, and one of HTTP/2 pinged. Without IO: time comes in.
 
 use std::time::Duration;
 
@@ -60,6 +60,12 @@ impl Life {
 
     pub(crate) fn leave(&mut self, now: Instant) {
         self.gone_by.get_or_insert(now + self.timeouts.leave);
+    }
+
+    /// It is cut after so long, if it is not before.
+    pub(crate) fn cut_after(&mut self, wait: Duration, now: Instant) {
+        let gone_by = now + wait;
+        self.gone_by = Some(self.gone_by.map_or(gone_by, |before| before.min(gone_by)));
     }
 
     /// What is to be done now; asked again until there is nothing.

@@ -13,9 +13,11 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
+use super::export::Signal;
 use super::options::Limits;
 use super::service::Service;
 use crate::metrics::EdgeMetrics;
+pub(crate) use places::Hold;
 use places::{Place, Places};
 use sniff::{Protocol, Sniffed};
 pub(crate) use tasks::Tasks;
@@ -38,6 +40,17 @@ const DISPLACE_EVERY: Duration = Duration::from_millis(10);
 pub(crate) enum Port {
     Grpc,
     Http,
+}
+
+impl Port {
+    /// What is asked for is handed to the ingest once it is whole.
+    fn exports(self, path: &str) -> bool {
+        let signal = match self {
+            Port::Grpc => Signal::of_grpc_path(path),
+            Port::Http => Signal::of_http_path(path),
+        };
+        signal.is_some()
+    }
 }
 
 /// Who may come in, on all ports together.

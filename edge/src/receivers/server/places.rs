@@ -2,11 +2,12 @@
 //!
 //! To hold a connection and send next to nothing costs a client little. If newcomers only waited for one of
 //! those to end, some thousands of them would keep everybody out for as long as the timeouts are. So a newcomer
-//! takes the place of one. An answer makes a place safe for [`ANSWERED`]; who comes has [`NEW`] to get one, which
-//! is short, since newcomers wait for as long where all the others have just come too.
+//! takes the place of one. A request that has come whole makes a place safe until it is answered, and the answer
+//! for [`ANSWERED`] more; who comes has [`NEW`] to get one, which is short, since newcomers wait for as long where
+//! all the others have just come too.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -31,6 +32,8 @@ struct Taken {
 struct Standing {
     /// Since the places began.
     safe_until_ms: AtomicU64,
+    /// Requests that came whole and are not answered yet.
+    in_hand: AtomicU32,
     is_told: AtomicBool,
     told: Notify,
 }
@@ -50,6 +53,7 @@ impl Places {
     pub(crate) fn take(self: &Arc<Self>) -> Place {
         let standing = Arc::new(Standing {
             safe_until_ms: AtomicU64::new(self.ms_after(NEW)),
+            in_hand: AtomicU32::new(0),
             is_told: AtomicBool::new(false),
             told: Notify::new(),
         });
@@ -63,13 +67,14 @@ impl Places {
     /// Tells a connection to go; false where all are of use.
     pub(crate) fn make_room(&self) -> bool {
         let taken = self.lock();
-        let staying = taken.by_number.values().filter(|one| !one.is_told.load(Relaxed));
-        let Some(idlest) = staying.min_by_key(|one| one.safe_until_ms.load(Relaxed)) else {
+        let now_ms = self.ms_after(Duration::ZERO);
+        let idle = taken
+            .by_number
+            .values()
+            .filter(|one| !one.is_told.load(Relaxed) && !one.is_safe(now_ms));
+        let Some(idlest) = idle.min_by_key(|one| one.safe_until_ms.load(Relaxed)) else {
             return false;
         };
-        if self.ms_after(Duration::ZERO) < idlest.safe_until_ms.load(Relaxed) {
-            return false;
-        }
         idlest.is_told.store(true, Relaxed);
         idlest.told.notify_one();
         true
@@ -85,7 +90,23 @@ impl Places {
     }
 }
 
+impl Standing {
+    fn is_safe(&self, now_ms: u64) -> bool {
+        self.in_hand.load(Relaxed) > 0 || now_ms < self.safe_until_ms.load(Relaxed)
+    }
+}
+
 impl Place {
+    /// For a request to hold the place by.
+    pub(crate) fn hold(&self) -> Hold {
+        Hold { standing: self.standing.clone(), is_taken: false }
+    }
+
+    /// It was of use since it was told to make room, or is about to be.
+    pub(crate) fn is_safe(&self) -> bool {
+        self.standing.is_safe(self.places.ms_after(Duration::ZERO))
+    }
+
     /// A request was answered.
     pub(crate) fn used(&self) {
         self.standing.safe_until_ms.store(self.places.ms_after(ANSWERED), Relaxed);
@@ -95,6 +116,30 @@ impl Place {
     pub(crate) fn told(&self) -> impl Future<Output = ()> + Send + use<> {
         let standing = self.standing.clone();
         async move { standing.told.notified().await }
+    }
+}
+
+/// What one request can do for the place of its connection. Ends when it is dropped.
+pub(crate) struct Hold {
+    standing: Arc<Standing>,
+    is_taken: bool,
+}
+
+impl Hold {
+    /// The request has come whole.
+    pub(crate) fn take(&mut self) {
+        if !self.is_taken {
+            self.is_taken = true;
+            self.standing.in_hand.fetch_add(1, Relaxed);
+        }
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        if self.is_taken {
+            self.standing.in_hand.fetch_sub(1, Relaxed);
+        }
     }
 }
 
@@ -130,6 +175,20 @@ mod tests {
         assert!(!places.make_room());
         tokio::time::advance(ANSWERED).await;
         assert!(places.make_room() && is_told(&busy));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_a_request_that_came_whole_stays_until_it_is_answered() {
+        let places = Places::new();
+        let place = places.take();
+        let [mut whole, coming] = [place.hold(), place.hold()];
+        whole.take();
+        tokio::time::advance(60 * ANSWERED).await;
+        assert!(!places.make_room() && place.is_safe());
+        drop(whole);
+        assert!(!place.is_safe());
+        assert!(places.make_room() && is_told(&place));
+        drop(coming);
     }
 
     #[tokio::test(start_paused = true)]
