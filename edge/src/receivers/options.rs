@@ -54,9 +54,9 @@ pub struct Timeouts {
     /// A body that has not come whole after this long is refused.
     pub read: Duration,
     /// A connection's first bytes, and a head of HTTP/1, that have not come after this long end the
-    /// connection. On HTTP/1 it is also how long a connection waits for its next request.
+    /// connection.
     pub header: Duration,
-    /// An HTTP/2 connection without a call for this long is asked to go.
+    /// An HTTP/2 connection without a call for this long is asked to go, one of HTTP/1 is closed.
     pub idle: Duration,
     /// A connection this old is asked to go, a tenth sooner or later, so that clients spread anew over
     /// the edges behind a balancer.

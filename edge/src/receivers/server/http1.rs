@@ -1,8 +1,10 @@
 //! One HTTP/1 connection: on hyper for the HTTP port, and told where to go on gRPC's.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use http::{Request, Response, StatusCode};
@@ -10,15 +12,16 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 use tracing::debug;
 
 use super::Port;
 use super::life::{Due, Life};
 use super::places::Place;
 use super::sniff::Sniffed;
+use super::stage::Stage;
 use super::tasks::Tasks;
 use crate::receivers::body::Body;
 use crate::receivers::fault::Fault;
@@ -34,28 +37,55 @@ const DISCARD: Duration = Duration::from_millis(500);
 pub(crate) async fn serve(io: Sniffed, service: Arc<Service>, spread: u8, place: &Place) {
     // A request that was handed over goes on when hyper drops its call with the connection.
     let tasks = Tasks::default();
+    let stage = Stage::new(Instant::now());
+    let io = TokioIo::new(io.watched_by(stage.clone()));
     let answer = |request: Request<Incoming>| {
-        let (service, tasks) = (service.clone(), tasks.clone());
+        let (service, tasks, stage) = (service.clone(), tasks.clone(), stage.clone());
         async move {
+            stage.begun();
             let hold = Port::Http.exports(request.uri().path()).then(|| place.hold());
             let request = request.map(|incoming| Body::http1(incoming, hold));
             let response = answer_http1(&service, request, &tasks).await;
             place.used();
+            stage.answered();
             Ok::<Response<Full<_>>, Infallible>(response.map(Full::new))
         }
     };
     let mut builder = Builder::new();
-    builder
-        .timer(TokioTimer::new())
-        .header_read_timeout(service.timeouts.header)
-        .max_buf_size(BUFFER_BYTES);
-    let mut serving = pin!(builder.serve_connection(TokioIo::new(io), service_fn(answer)));
+    // Its own would be one timeout for the head and for the wait before it.
+    builder.header_read_timeout(None).max_buf_size(BUFFER_BYTES);
+    let mut serving = pin!(builder.serve_connection(io, service_fn(answer)));
     let mut life = Life::new(service.timeouts, Instant::now(), spread);
     let mut stop = pin!(service.shutdown.clone().told());
+    let mut tick = pin!(sleep_until(life.end()));
     let ended = loop {
-        let end = tokio::time::sleep_until(life.end());
+        let next = poll_fn(|cx| {
+            if let Poll::Ready(ended) = serving.as_mut().poll(cx) {
+                return Poll::Ready(Some(ended));
+            }
+            // What was just read or answered has moved it.
+            let late = stage.end(&service.timeouts).map(|(end, _)| end);
+            let end = late.map_or(life.end(), |late| late.min(life.end()));
+            if tick.deadline() != end {
+                tick.as_mut().reset(end);
+            }
+            tick.as_mut().poll(cx).map(|()| None)
+        });
         tokio::select! {
-            ended = serving.as_mut() => break ended,
+            next = next => {
+                if let Some(ended) = next {
+                    break ended;
+                }
+                let now = Instant::now();
+                if stage.end(&service.timeouts).is_some_and(|(end, _)| end <= now) {
+                    break Ok(());
+                }
+                match life.ended(now) {
+                    Some(Due::Leave) => serving.as_mut().graceful_shutdown(),
+                    Some(_) => break Ok(()),
+                    None => {}
+                }
+            }
             () = place.told() => {
                 if !place.is_safe() {
                     break Ok(());
@@ -66,11 +96,6 @@ pub(crate) async fn serve(io: Sniffed, service: Arc<Service>, spread: u8, place:
             () = &mut stop, if !life.is_leaving() => {
                 life.leave(Instant::now());
                 serving.as_mut().graceful_shutdown();
-            }
-            () = end => match life.ended(Instant::now()) {
-                Some(Due::Leave) => serving.as_mut().graceful_shutdown(),
-                Some(_) => break Ok(()),
-                None => {}
             }
         }
     };
@@ -112,3 +137,7 @@ pub(crate) async fn turn_away(mut io: Sniffed, service: &Service) {
     };
     let _ = timeout(DISCARD, ending).await;
 }
+
+#[cfg(test)]
+#[path = "http1_test.rs"]
+mod tests;

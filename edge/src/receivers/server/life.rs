@@ -87,8 +87,8 @@ impl Life {
         None
     }
 
-    /// Of a connection that is neither pinged nor ended for idleness here: [`Due::Leave`] or
-    /// [`Due::Cut`].
+    /// Of HTTP/1, which has no pings and whose [`Stage`](super::stage::Stage) says when it is idle:
+    /// [`Due::Leave`] or [`Due::Cut`].
     pub(crate) fn ended(&mut self, now: Instant) -> Option<Due> {
         match self.gone_by {
             Some(end) if end <= now => Some(Due::Cut),

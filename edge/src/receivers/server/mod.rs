@@ -28,6 +28,7 @@ mod http2;
 mod life;
 mod places;
 mod sniff;
+mod stage;
 mod tasks;
 mod windows;
 

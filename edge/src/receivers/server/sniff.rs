@@ -7,6 +7,8 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use super::stage::Stage;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Protocol {
     Http1,
@@ -25,12 +27,15 @@ pub(crate) struct Sniffed {
     len: usize,
     given: usize,
     stream: TcpStream,
+    /// To be told of what is read.
+    stage: Option<Stage>,
 }
 
 impl Sniffed {
     /// `None` when the client is gone.
     pub(crate) async fn sniff(stream: TcpStream) -> io::Result<Option<(Protocol, Self)>> {
-        let mut sniffed = Sniffed { head: [0; PREFACE.len()], len: 0, given: 0, stream };
+        let head = [0; PREFACE.len()];
+        let mut sniffed = Sniffed { head, len: 0, given: 0, stream, stage: None };
         loop {
             let read = sniffed.stream.read(&mut sniffed.head[sniffed.len..]).await?;
             if read == 0 {
@@ -47,6 +52,10 @@ impl Sniffed {
             return Ok(Some((protocol, sniffed)));
         }
     }
+
+    pub(crate) fn watched_by(self, stage: Stage) -> Self {
+        Sniffed { stage: Some(stage), ..self }
+    }
 }
 
 impl AsyncRead for Sniffed {
@@ -61,7 +70,14 @@ impl AsyncRead for Sniffed {
             self.given += more;
             return Poll::Ready(Ok(()));
         }
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
+        let before = buffer.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        if let Some(stage) = &self.stage
+            && buffer.filled().len() > before
+        {
+            stage.read();
+        }
+        polled
     }
 }
 
