@@ -15,6 +15,8 @@ use crate::receivers::testing::frames::{
 use crate::receivers::testing::{Hook, LOGS, Raw, Rig, TRACES, frame, send, soon, spans, until};
 use crate::receivers::{Limits, Options, Timeouts};
 
+/// Nothing was done, says HTTP/2: the client may send it again.
+const REFUSED_STREAM: u32 = 7;
 const MAX_CONCURRENT_STREAMS: u16 = 3;
 const INITIAL_WINDOW_SIZE: u16 = 4;
 const MAX_FRAME_SIZE: u16 = 5;
@@ -242,6 +244,26 @@ async fn many_calls_of_one_connection_are_answered_each_with_its_own() {
     assert_eq!(rig.metrics().spans_accepted.get(), 5050);
     until(|| rig.metrics().held_bytes.get() == 0).await;
     client.hang_up();
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_call_beyond_those_that_are_allowed_is_refused_and_a_place_that_is_free_again_is_taken() {
+    let rig = Rig::start(Options::default()).await;
+    let mut client = Frames::connect(rig.grpc).await;
+    client.write(SETTINGS, ACK, 0, &[]).await;
+    let head = request_block(TRACES);
+    for call in 0..129 {
+        client.write(HEADERS, END_HEADERS, 2 * call + 1, &head).await;
+    }
+    let reset = soon(client.read_until(RST_STREAM)).await;
+    assert_eq!((reset.stream, reset.payload), (2 * 128 + 1, REFUSED_STREAM.to_be_bytes().to_vec()));
+    client.write(DATA, 1, 1, &one_span()).await;
+    assert_eq!(soon(client.read_until(DATA)).await.stream, 1);
+    client.write(HEADERS, END_HEADERS, 2 * 129 + 1, &head).await;
+    client.write(DATA, 1, 2 * 129 + 1, &one_span()).await;
+    assert_eq!(soon(client.read_until(DATA)).await.stream, 2 * 129 + 1);
+    drop(client);
     rig.stop().await;
 }
 
