@@ -31,7 +31,7 @@ pub struct Limits {
     pub connections: usize,
     /// Calls of one HTTP/2 connection at once; the client makes the others wait.
     pub streams: u32,
-    /// A head of HTTP/2, decompressed. One of HTTP/1 has its read buffer.
+    /// A head of HTTP/2, decompressed, while it is read. One of HTTP/1 has its read buffer.
     pub head_bytes: u32,
 }
 
@@ -43,7 +43,7 @@ impl Default for Limits {
             window_bytes: 64 << 20,
             connections: 1024,
             streams: 128,
-            head_bytes: 64 << 10,
+            head_bytes: 16 << 10,
         }
     }
 }

@@ -18,6 +18,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tracing::debug;
 
 use super::Port;
+use super::head::lean;
 use super::life::{Due, Life};
 use super::places::Place;
 use super::sniff::Sniffed;
@@ -44,7 +45,7 @@ pub(crate) async fn serve(io: Sniffed, service: Arc<Service>, spread: u8, place:
         async move {
             stage.begun();
             let hold = Port::Http.exports(request.uri().path()).then(|| place.hold());
-            let request = request.map(|incoming| Body::http1(incoming, hold));
+            let request = lean(request).map(|incoming| Body::http1(incoming, hold));
             let response = answer_http1(&service, request, &tasks).await;
             place.used();
             stage.answered();

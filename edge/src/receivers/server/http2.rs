@@ -27,6 +27,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tracing::debug;
 
 use super::Port;
+use super::head::lean;
 use super::life::{Due, Life};
 use super::places::Place;
 use super::sniff::Sniffed;
@@ -81,7 +82,7 @@ pub(crate) async fn serve(
     let released = Released::default();
     let begin = |request: Request<RecvStream>, respond: SendResponse<Bytes>, place: &Place| {
         let hold = port.exports(request.uri().path()).then(|| place.hold());
-        let request = request.map(|stream| Body::http2(stream, released.clone(), hold));
+        let request = lean(request).map(|stream| Body::http2(stream, released.clone(), hold));
         call(port, service.clone(), request, respond)
     };
     let calls = FuturesUnordered::new();

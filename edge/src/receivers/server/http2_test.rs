@@ -41,7 +41,7 @@ async fn a_few_connections_get_wide_windows_and_more_get_less() {
     assert_eq!(settings.setting(INITIAL_WINDOW_SIZE), Some(4 << 20));
     assert_eq!(settings.setting(MAX_FRAME_SIZE), Some(1 << 20));
     assert_eq!(settings.setting(MAX_CONCURRENT_STREAMS), Some(128));
-    assert_eq!(settings.setting(MAX_HEADER_LIST_SIZE), Some(64 << 10));
+    assert_eq!(settings.setting(MAX_HEADER_LIST_SIZE), Some(16 << 10));
     first.write(SETTINGS, ACK, 0, &[]).await;
     let window = first.read_until(WINDOW_UPDATE).await;
     assert_eq!(window.stream, 0);
@@ -398,7 +398,7 @@ async fn heads_without_end_are_cut_off() {
 async fn a_head_above_the_limit_is_a_431_and_the_next_call_is_taken() {
     let rig = Rig::start(Options::default()).await;
     let mut client = Raw::connect(rig.grpc).await;
-    let long = "x".repeat(12 << 10);
+    let long = "x".repeat(3 << 10);
     let names: Vec<String> = (0..6).map(|n| format!("x-{n}")).collect();
     let headers: Vec<(&str, &str)> =
         names.iter().map(|name| (name.as_str(), long.as_str())).collect();
@@ -407,6 +407,20 @@ async fn a_head_above_the_limit_is_a_431_and_the_next_call_is_taken() {
         assert_eq!(soon(call.answer()).await.http, 431);
     }
     assert_eq!(soon(client.export(TRACES, &one_span())).await.code, Some(0));
+    client.hang_up();
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn of_a_head_only_what_is_short_enough_to_be_known_reaches_a_call() {
+    let rig = Rig::start(Options::default()).await;
+    let mut client = Raw::connect(rig.grpc).await;
+    let long = format!("application/grpc;{}", "x".repeat(1000));
+    let called = soon(client.call(TRACES, &[("content-type", &long)]).await.answer()).await;
+    assert_eq!(called.http, 415);
+    let long = format!("application/json;{}", "x".repeat(1000));
+    let reply = send(rig.http, "POST /v1/traces", &[("content-type", &long)], b"{}").await;
+    assert_eq!(reply.status, 415);
     client.hang_up();
     rig.stop().await;
 }

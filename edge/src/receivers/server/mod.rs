@@ -23,6 +23,7 @@ use sniff::{Protocol, Sniffed};
 pub(crate) use tasks::Tasks;
 use windows::{Grant, Windows};
 
+mod head;
 mod http1;
 mod http2;
 mod life;
