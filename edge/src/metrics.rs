@@ -66,6 +66,11 @@ pub struct EdgeMetrics {
     pub connections: Gauge,
     /// Ended, so that others could come.
     pub connections_displaced: Counter,
+    /// Ended for what the client did, by reason; no request of theirs is refused.
+    pub connections_ended_header_timeout: Counter,
+    pub connections_ended_malformed: Counter,
+    pub connections_ended_not_http: Counter,
+    pub connections_ended_flood: Counter,
     pub window_bytes: Gauge,
     pub held_bytes: Gauge,
     /// When the oldest of them went on its way; 0 while there is none.
@@ -112,6 +117,8 @@ impl EdgeMetrics {
     pub fn collect(&self) -> Vec<Metric> {
         const REFUSED: &str = "tributary_edge_requests_refused_total";
         const REFUSED_HELP: &str = "Requests refused whole, by reason.";
+        const ENDED: &str = "tributary_edge_connections_ended_total";
+        const ENDED_HELP: &str = "Connections ended for what the client did, by reason.";
         const DROPPED: &str = "tributary_edge_spans_dropped_total";
         const DROPPED_HELP: &str = "Spans left out of accepted requests, by reason.";
         const REJECTED: &str = "tributary_edge_items_rejected_total";
@@ -119,6 +126,8 @@ impl EdgeMetrics {
         let refused = |counter: &Counter, reason| {
             counter.labelled(REFUSED, REFUSED_HELP, &[("reason", reason)])
         };
+        let ended =
+            |counter: &Counter, reason| counter.labelled(ENDED, ENDED_HELP, &[("reason", reason)]);
         vec![
             self.requests_received.metric(
                 "tributary_edge_requests_received_total",
@@ -238,6 +247,10 @@ impl EdgeMetrics {
                 "tributary_edge_connections_displaced_total",
                 "Connections that were of no use for the longest, ended to make room for others.",
             ),
+            ended(&self.connections_ended_header_timeout, "header_timeout"),
+            ended(&self.connections_ended_malformed, "malformed"),
+            ended(&self.connections_ended_not_http, "not_http"),
+            ended(&self.connections_ended_flood, "flood"),
             self.window_bytes.metric(
                 "tributary_edge_window_bytes",
                 "Bytes that clients may send unasked: HTTP/2 windows and read buffers.",

@@ -3,7 +3,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use http::Request;
 use opentelemetry_proto::tonic::collector::logs::v1::{
     ExportLogsServiceRequest, logs_service_client::LogsServiceClient,
 };
@@ -223,20 +222,50 @@ async fn what_is_no_grpc_is_told_where_to_go() {
 }
 
 #[tokio::test]
-async fn another_method_than_post_is_a_405() {
+async fn what_is_no_grpc_gets_a_status_in_its_own_type() {
     let rig = Rig::start(small()).await;
-    let mut client = Raw::connect(rig.grpc).await;
-    for method in ["GET", "PUT"] {
-        let request = Request::builder().method(method).uri(format!("http://x{TRACES}"));
-        let request = request.header("content-type", "application/grpc").body(()).unwrap();
-        let mut call = client.begin(request).await.unwrap();
-        call.send(&frame(0, &spans(&[0]).encode_to_vec()), true);
-        let called = soon(call.answer()).await;
-        assert_eq!((called.http.as_u16(), called.code), (405, None));
+    for (content_type, answered) in [
+        ("application/json", "application/json"),
+        ("text/plain", "application/json"),
+        ("Application/x-protobuf", "application/x-protobuf"),
+    ] {
+        let headers = [("Content-Type", content_type)];
+        let reply = send(rig.grpc, "POST /v1/traces", &headers, b"{}").await;
+        assert_eq!((reply.status, reply.header("content-type")), (415, Some(answered)));
+        let called = call(rig.grpc, TRACES, &[("content-type", content_type)], Vec::new()).await;
+        assert_eq!(
+            (called.http, called.headers["content-type"].as_bytes()),
+            (415.try_into().unwrap(), answered.as_bytes())
+        );
+        assert_eq!(called.body, reply.body);
+        let code = if answered == "application/json" {
+            serde_json::from_slice::<serde_json::Value>(&reply.body).unwrap()["code"].as_i64()
+        } else {
+            RpcStatus::decode(reply.body.as_slice()).ok().map(|status| status.code.into())
+        };
+        assert_eq!(code, Some(Code::InvalidArgument as i64));
     }
-    assert_eq!(rig.metrics().refused_method.get(), 2);
-    assert_eq!(rig.metrics().spans_accepted.get(), 0);
-    client.hang_up();
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn another_method_is_a_405() {
+    let rig = Rig::start(small()).await;
+    let stream = tokio::net::TcpStream::connect(rig.grpc).await.unwrap();
+    let (client, connection) = h2::client::handshake(stream).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let request = http::Request::get(format!("http://x{TRACES}"))
+        .header("content-type", "application/grpc")
+        .body(())
+        .unwrap();
+    let (response, _) = client.ready().await.unwrap().send_request(request, true).unwrap();
+    let (head, mut body) = soon(response).await.unwrap().into_parts();
+    assert_eq!((head.status.as_u16(), &head.headers["allow"]), (405, &"POST".parse().unwrap()));
+    let body = soon(body.data()).await.unwrap().unwrap();
+    let status: serde_json::Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(status["code"], Code::Unimplemented as i32);
+    assert_eq!(rig.metrics().refused_method.get(), 1);
+    connection.abort();
     rig.stop().await;
 }
 

@@ -16,6 +16,7 @@ use tributary_spanmetrics::Encoding;
 use crate::receivers::body::{Body, Coding, Held, Unpacker};
 use crate::receivers::export::Signal;
 use crate::receivers::fault::Fault;
+use crate::receivers::http::{self as otlp_http, encoding_of};
 use crate::receivers::patience::Patience;
 use crate::receivers::service::{Ended, Service, guarded};
 use crate::receivers::status::RpcStatus;
@@ -37,6 +38,7 @@ pub(crate) async fn answer(
     mut respond: SendResponse<Bytes>,
 ) -> Ended {
     let (head, mut body) = request.into_parts();
+    let encoding = encoding_of(&head.headers).unwrap_or(Encoding::Json);
     let answered = guarded(handle(service, &head, &mut body)).await;
     match answered {
         Ok(Reply::Message(frame)) => taken(frame, &mut respond),
@@ -47,7 +49,10 @@ pub(crate) async fn answer(
         }
         Err(fault) => {
             fault.count(service.metrics());
-            refusal(&fault, &mut respond)
+            match fault {
+                Fault::ContentType(_) | Fault::Method => no_grpc(&fault, encoding, &mut respond),
+                fault => refusal(&fault, &mut respond),
+            }
         }
     }
 }
@@ -145,19 +150,16 @@ fn refusal(fault: &Fault, respond: &mut SendResponse<Bytes>) -> Ended {
     if let Fault::Cancelled = fault {
         return Ended::Cancelled;
     }
-    let sent = match fault {
-        // These two are no gRPC at all, so a gRPC status would not be read.
-        Fault::ContentType(_) | Fault::Method => {
-            let mut response = Response::new(());
-            *response.status_mut() = fault.http_status();
-            let text = HeaderValue::from_static("text/plain");
-            response.headers_mut().insert(CONTENT_TYPE, text);
-            respond
-                .send_response(response, false)
-                .and_then(|mut send| send.send_data(fault.to_string().into(), true))
-        }
-        fault => respond.send_response(refused(fault), true).map(drop),
-    };
+    let sent = respond.send_response(refused(fault), true);
+    if sent.is_ok() { Ended::Answered } else { Ended::Cancelled }
+}
+
+/// To what is no gRPC at all: a gRPC status would not be read.
+fn no_grpc(fault: &Fault, encoding: Encoding, respond: &mut SendResponse<Bytes>) -> Ended {
+    let (head, status) = otlp_http::refused(fault, encoding).into_parts();
+    let sent = respond
+        .send_response(Response::from_parts(head, ()), false)
+        .and_then(|mut send| send.send_data(status, true));
     if sent.is_ok() { Ended::Answered } else { Ended::Cancelled }
 }
 

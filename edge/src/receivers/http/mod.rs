@@ -151,7 +151,7 @@ fn respond_to(
     response
 }
 
-fn encoding_of(headers: &HeaderMap) -> Option<Encoding> {
+pub(crate) fn encoding_of(headers: &HeaderMap) -> Option<Encoding> {
     let name = headers.get(CONTENT_TYPE)?.as_bytes().split(|&byte| byte == b';').next()?;
     let is = |other: &[u8]| name.trim_ascii().eq_ignore_ascii_case(other);
     match () {
@@ -176,7 +176,8 @@ async fn discard(mut body: Body, limit_bytes: usize) {
     .await;
 }
 
-fn refused(fault: &Fault, encoding: Encoding) -> Response<Bytes> {
+/// A `google.rpc.Status`, and what HTTP says besides.
+pub(crate) fn refused(fault: &Fault, encoding: Encoding) -> Response<Bytes> {
     let body = RpcStatus::of(fault).encode_as(encoding);
     let mut response = response(fault.http_status(), encoding, body);
     let headers = response.headers_mut();

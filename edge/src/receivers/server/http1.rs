@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use http::{Request, Response, StatusCode};
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::server::conn::http1::Builder;
@@ -16,18 +18,19 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::debug;
+use tributary_spanmetrics::Encoding;
 
 use super::Port;
 use super::head::lean;
 use super::life::{Due, Life};
 use super::places::Place;
 use super::sniff::Sniffed;
-use super::stage::Stage;
+use super::stage::{Late, Stage};
 use super::tasks::Tasks;
 use crate::receivers::body::Body;
 use crate::receivers::fault::Fault;
 use crate::receivers::grpc;
-use crate::receivers::http::answer_http1;
+use crate::receivers::http::{answer_http1, encoding_of, refused};
 use crate::receivers::service::Service;
 
 /// A head has to fit in.
@@ -78,7 +81,11 @@ pub(crate) async fn serve(io: Sniffed, service: Arc<Service>, spread: u8, place:
                     break ended;
                 }
                 let now = Instant::now();
-                if stage.end(&service.timeouts).is_some_and(|(end, _)| end <= now) {
+                let late = stage.end(&service.timeouts).filter(|(end, _)| *end <= now);
+                if let Some((_, late)) = late {
+                    if late == Late::Head {
+                        service.metrics().connections_ended_header_timeout.add(1);
+                    }
                     break Ok(());
                 }
                 match life.ended(now) {
@@ -102,6 +109,9 @@ pub(crate) async fn serve(io: Sniffed, service: Arc<Service>, spread: u8, place:
     };
     if let Err(error) = ended {
         debug!(%error, "a connection broke off");
+        if error.is_parse() {
+            service.metrics().connections_ended_malformed.add(1);
+        }
     }
     tasks.ended().await;
 }
@@ -119,17 +129,14 @@ pub(crate) async fn turn_away(mut io: Sniffed, service: &Service) {
         }
         std::io::Result::Ok(())
     };
-    if !matches!(timeout(service.timeouts.header, head).await, Ok(Ok(()))) {
-        return;
+    match timeout(service.timeouts.header, head).await {
+        Ok(Ok(())) => {}
+        Ok(Err(_)) => return,
+        Err(_) => return service.metrics().connections_ended_header_timeout.add(1),
     }
-    let (status, text) = (StatusCode::UNSUPPORTED_MEDIA_TYPE, fault.to_string());
-    let answer = format!(
-        "HTTP/1.1 {status}\r\ncontent-type: text/plain\r\nconnection: close\r\n\
-         content-length: {}\r\n\r\n{text}",
-        text.len()
-    );
+    let answer = written(refused(&fault, encoding_of_text(&read)));
     let ending = async {
-        io.write_all(answer.as_bytes()).await?;
+        io.write_all(&answer).await?;
         io.shutdown().await?;
         // A connection that is closed with bytes unread is reset, and the answer lost with it.
         let mut rest = [0; 4 << 10];
@@ -137,6 +144,27 @@ pub(crate) async fn turn_away(mut io: Sniffed, service: &Service) {
         std::io::Result::Ok(())
     };
     let _ = timeout(DISCARD, ending).await;
+}
+
+/// What the head's text says that the body is; of no other body is the type known to be read.
+fn encoding_of_text(head: &[u8]) -> Encoding {
+    let types = head.split(|&byte| byte == b'\n').filter_map(|line| {
+        let colon = line.iter().position(|&byte| byte == b':')?;
+        let is_type = line[..colon].eq_ignore_ascii_case(b"content-type");
+        let value = is_type.then(|| HeaderValue::from_bytes(line[colon + 1..].trim_ascii()))?;
+        Some((CONTENT_TYPE, value.ok()?))
+    });
+    encoding_of(&types.collect()).unwrap_or(Encoding::Json)
+}
+
+fn written(response: Response<Bytes>) -> Vec<u8> {
+    let (head, body) = response.into_parts();
+    let mut text = format!("HTTP/1.1 {}\r\n", head.status).into_bytes();
+    for (name, value) in &head.headers {
+        text.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
+    }
+    let end = format!("connection: close\r\ncontent-length: {}\r\n\r\n", body.len());
+    [text.as_slice(), end.as_bytes(), &body].concat()
 }
 
 #[cfg(test)]

@@ -32,6 +32,7 @@ use super::life::{Due, Life};
 use super::places::Place;
 use super::sniff::Sniffed;
 use super::windows::{Grant, Window};
+use crate::metrics::EdgeMetrics;
 use crate::receivers::body::{Body, Released};
 use crate::receivers::grpc;
 use crate::receivers::http::answer_http2;
@@ -72,9 +73,10 @@ pub(crate) async fn serve(
         shaken = timeout(service.timeouts.header, handshake) => shaken,
         () = place.told() => return,
     };
-    let Ok(Ok(mut h2)) = shaken else {
-        debug!("a connection did not begin as HTTP/2 does");
-        return;
+    let mut h2 = match shaken {
+        Ok(Ok(h2)) => h2,
+        Ok(Err(error)) => return note_end(service.metrics(), &error),
+        Err(_) => return service.metrics().connections_ended_header_timeout.add(1),
     };
     let ping_pong = h2.ping_pong().expect("asked for once");
     let life = Life::new(service.timeouts, Instant::now(), spread);
@@ -87,6 +89,7 @@ pub(crate) async fn serve(
     };
     let calls = FuturesUnordered::new();
     let mut driver = Driver {
+        metrics: service.metrics(),
         h2: &mut h2,
         begin,
         calls,
@@ -119,6 +122,7 @@ async fn call(
 }
 
 struct Driver<'a, Begin, Call> {
+    metrics: &'a EdgeMetrics,
     h2: &'a mut Connection<Sniffed, Bytes>,
     begin: Begin,
     calls: FuturesUnordered<Call>,
@@ -239,6 +243,7 @@ where
             }
             if self.cancelled == CANCELLED {
                 debug!("a connection that gives up its calls is ended");
+                self.metrics.connections_ended_flood.add(1);
                 self.h2.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
             }
         }
@@ -256,7 +261,7 @@ where
         next.map(|next| match next? {
             Ok((request, respond)) => Some((self.begin)(request, respond, &self.place)),
             Err(error) => {
-                debug!(%error, "a connection broke off");
+                note_end(self.metrics, &error);
                 None
             }
         })
@@ -273,6 +278,19 @@ where
             self.window_to_tell = None;
         }
     }
+}
+
+/// Of a connection that neither side closed as it should be.
+fn note_end(metrics: &EdgeMetrics, error: &h2::Error) {
+    debug!(%error, "a connection broke off");
+    if error.is_io() || error.is_remote() {
+        return;
+    }
+    let ended = match error.reason() {
+        Some(Reason::ENHANCE_YOUR_CALM) => &metrics.connections_ended_flood,
+        _ => &metrics.connections_ended_malformed,
+    };
+    ended.add(1);
 }
 
 #[cfg(test)]

@@ -365,6 +365,7 @@ async fn calls_that_are_given_up_one_by_one_are_a_flood_too() {
                     assert_eq!(frame.reason(), ENHANCE_YOUR_CALM);
                     assert!(call > 200, "{call}");
                     assert!(rig.metrics().refused_cancelled.get() > 200);
+                    until(|| rig.metrics().connections_ended_flood.get() == 1).await;
                     return rig.stop().await;
                 }
                 if frame.kind == PING {
@@ -502,7 +503,26 @@ async fn who_says_nothing_or_no_http_is_closed() {
         let _ = soon(stream.read_to_end(&mut rest)).await;
     }
     until(|| rig.metrics().connections.get() == 0).await;
-    assert_eq!(rig.metrics().window_bytes.get(), 0);
+    let metrics = rig.metrics();
+    assert_eq!(metrics.window_bytes.get(), 0);
+    assert_eq!(metrics.connections_ended_not_http.get(), 1);
+    assert_eq!(metrics.connections_ended_header_timeout.get(), 6);
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn who_breaks_http_is_closed_and_counted() {
+    let rig = Rig::start(Options::default()).await;
+    let reply = send(rig.http, "POST /v1/traces?\u{7f}", &[], b"").await;
+    assert_eq!((reply.status, reply.body), (400, Vec::new()));
+    assert_eq!(rig.metrics().connections_ended_malformed.get(), 1);
+    let mut client = Frames::connect(rig.grpc).await;
+    client.write(SETTINGS, ACK, 0, &[]).await;
+    client.write(DATA, 0, 0, &[1]).await;
+    soon(client.read_until(GOAWAY)).await;
+    drop(client);
+    until(|| rig.metrics().connections_ended_malformed.get() == 2).await;
+    assert_eq!(rig.metrics().connections_ended_flood.get(), 0);
     rig.stop().await;
 }
 

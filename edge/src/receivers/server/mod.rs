@@ -174,7 +174,11 @@ impl Connection {
             () = self.place.told() => return,
             () = service.shutdown.clone().told() => return,
         };
-        let Ok(Ok(Some((protocol, io)))) = sniffed else { return };
+        let (protocol, io) = match sniffed {
+            Ok(Ok(Some(sniffed))) => sniffed,
+            Ok(_) => return,
+            Err(_) => return service.metrics().connections_ended_header_timeout.add(1),
+        };
         if protocol == Protocol::Http2 {
             let Connection { port, spread, grant, place, .. } = self;
             return http2::serve(io, port, service, limits, spread, grant, place).await;
@@ -186,7 +190,10 @@ impl Connection {
                 () = http1::turn_away(io, &service) => {}
                 () = self.place.told() => {}
             },
-            (Port::Grpc, _) => debug!("a connection speaks no HTTP: is it TLS?"),
+            (Port::Grpc, _) => {
+                debug!("a connection speaks no HTTP: is it TLS?");
+                service.metrics().connections_ended_not_http.add(1);
+            }
         }
     }
 }
