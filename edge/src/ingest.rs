@@ -109,6 +109,8 @@ pub struct EdgeHandle {
 pub(crate) struct Counts {
     /// Spans with a text that was cut to the limit.
     pub(crate) shortened: u64,
+    /// Spans whose end was before their start.
+    pub(crate) clamped: u64,
     /// Spans that went into an overflow group.
     pub(crate) overflowed: u64,
     pub(crate) answer: TraceAnswer,
@@ -263,7 +265,8 @@ impl EdgeHandle {
             self.metrics.requests_accepted.add(1);
             return Ok(Begun::Answered(answer));
         }
-        let counts = Counts { shortened: walked.shortened, overflowed: walked.overflowed, answer };
+        let Walked { shortened, clamped, overflowed, .. } = walked;
+        let counts = Counts { shortened, clamped, overflowed, answer };
         let head = RequestHead {
             source: self.source,
             tenant,

@@ -16,6 +16,7 @@ pub struct EdgeMetrics {
     pub spans_late: Counter,
     pub spans_future: Counter,
     pub spans_shortened: Counter,
+    pub spans_clamped: Counter,
     pub spans_overflowed: Counter,
     pub groups: Gauge,
     pub groups_bytes: Gauge,
@@ -100,6 +101,7 @@ impl EdgeMetrics {
         self.spans_late.add(counts.answer.late);
         self.spans_future.add(counts.answer.future);
         self.spans_shortened.add(counts.shortened);
+        self.spans_clamped.add(counts.clamped);
         self.spans_overflowed.add(counts.overflowed);
     }
 
@@ -172,6 +174,10 @@ impl EdgeMetrics {
             self.spans_shortened.metric(
                 "tributary_edge_spans_shortened_total",
                 "Spans counted with a service, name or dimension that was cut to 1 KiB.",
+            ),
+            self.spans_clamped.metric(
+                "tributary_edge_spans_clamped_total",
+                "Spans counted with a duration of zero, since they ended before they began.",
             ),
             self.spans_late.labelled(DROPPED, DROPPED_HELP, &[("reason", "late")]),
             self.spans_future.labelled(DROPPED, DROPPED_HELP, &[("reason", "future")]),

@@ -40,12 +40,18 @@ impl Clock for PausedClock {
 }
 
 fn request(now_ns: u64) -> TraceRequest {
-    let span = Span {
-        start_time_unix_nano: now_ns - 3_000_000,
-        end_time_unix_nano: now_ns,
+    request_of(&[(now_ns - 3_000_000, now_ns)])
+}
+
+/// Spans with these starts and ends.
+fn request_of(times: &[(u64, u64)]) -> TraceRequest {
+    let span = |&(start_ns, end_ns): &(u64, u64)| Span {
+        start_time_unix_nano: start_ns,
+        end_time_unix_nano: end_ns,
         ..Default::default()
     };
-    let scope_spans = vec![ScopeSpans { spans: vec![span], ..Default::default() }];
+    let spans = times.iter().map(span).collect();
+    let scope_spans = vec![ScopeSpans { spans, ..Default::default() }];
     let resource_spans = vec![ResourceSpans { scope_spans, ..Default::default() }];
     let body = ExportTraceServiceRequest { resource_spans }.encode_to_vec().into();
     TraceRequest { tenant: Tenant::default(), encoding: Encoding::Protobuf, body }
@@ -58,14 +64,36 @@ fn values(edge: &EdgeHandle) -> BTreeMap<String, f64> {
     plain.map(|sample| (sample.name.replace("tributary_edge_", ""), sample.value)).collect()
 }
 
-#[tokio::test(start_paused = true)]
-async fn what_waits_and_what_is_held_shows() {
-    let (speak, told) = watch::channel(false);
+/// Its core takes nothing until it is `told` to.
+async fn opened(told: watch::Receiver<bool>) -> (Arc<PausedClock>, Edge, EdgeHandle) {
     let clock = Arc::new(PausedClock(Instant::now()));
     let fresh = Fresh { edge: EdgeId([1; 16]), boot: BootId([1; 8]), seed: 7 };
     let (files, shards) = (Arc::new(MemoryDisk::new()), Arc::new(Silent(told)));
     let opened = Edge::open(Options::default(), fresh, files, clock.clone(), shards).await;
     let (edge, handle) = opened.expect("opens");
+    (clock, edge, handle)
+}
+
+#[tokio::test(start_paused = true)]
+async fn spans_that_end_before_they_begin_are_counted() {
+    let (clock, edge, handle) = opened(watch::channel(true).1).await;
+    let (stop, stopped) = watch::channel(false);
+    let edge = tokio::spawn(edge.run(stopped));
+    let now = clock.now_ns();
+    let request = request_of(&[(now, now - 1), (now, now), (now - 1, now)]);
+    handle.ingest(request.clone()).await.expect("is acked");
+    // A repeat counts nothing.
+    handle.ingest(request).await.expect("is acked");
+    let counted = values(&handle);
+    assert_eq!((counted["spans_accepted_total"], counted["spans_clamped_total"]), (3.0, 1.0));
+    stop.send_replace(true);
+    edge.await.expect("ends in peace");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_and_what_is_held_shows() {
+    let (speak, told) = watch::channel(false);
+    let (clock, edge, handle) = opened(told).await;
 
     // Nothing takes it from the queue yet.
     let ingest = tokio::spawn({

@@ -23,6 +23,7 @@ struct Answer {
     late: u64,
     future: u64,
     shortened: u64,
+    clamped: u64,
     overflowed: u64,
 }
 
@@ -110,7 +111,7 @@ impl Road {
         gathered.merge(&self.config.layout, &walked.partial);
         let mut slices = gathered.slices(Content::default(), 1, &self.groups);
         let content = slices.remove(&0).unwrap_or_else(|| Content::default().encode());
-        let Walked { accepted, late, future, shortened, overflowed, .. } = walked;
-        Ok(Answer { content, accepted, late, future, shortened, overflowed })
+        let Walked { accepted, late, future, shortened, clamped, overflowed, .. } = walked;
+        Ok(Answer { content, accepted, late, future, shortened, clamped, overflowed })
     }
 }

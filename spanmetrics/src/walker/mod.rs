@@ -87,6 +87,8 @@ pub struct Walked {
     pub future: u64,
     /// Accepted, with a service, name or dimension that was cut.
     pub shortened: u64,
+    /// Accepted, with an end before its start: counted with a duration of zero.
+    pub clamped: u64,
     /// Accepted, in an overflow group.
     pub overflowed: u64,
 }

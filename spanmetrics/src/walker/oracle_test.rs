@@ -25,6 +25,7 @@ pub(super) struct Folded {
     pub(super) late: u64,
     pub(super) future: u64,
     pub(super) shortened: u64,
+    pub(super) clamped: u64,
     pub(super) overflowed: u64,
 }
 
@@ -57,9 +58,9 @@ impl Bench {
         gathered.merge(&self.config.layout, &walked.partial);
         let slices = gathered.slices(Content::default(), 1, &self.groups);
         let content = slices.get(&0).map(|slice| Content::decode(slice).expect("canonical"));
-        let Walked { accepted, late, future, shortened, overflowed, .. } = walked;
+        let Walked { accepted, late, future, shortened, clamped, overflowed, .. } = walked;
         let content = content.unwrap_or_default();
-        Ok(Folded { content, accepted, late, future, shortened, overflowed })
+        Ok(Folded { content, accepted, late, future, shortened, clamped, overflowed })
     }
 }
 
@@ -109,6 +110,7 @@ pub(super) fn expected(
                 external: config.external.clone(),
             };
             folded.shortened += u64::from(shortened);
+            folded.clamped += u64::from(span.start_time_unix_nano > end_ns);
             let of_layout = folded.content.tenant(tenant).layout(layout.id(), layout);
             let windows = BTreeMap::new();
             let of_group = of_layout

@@ -119,6 +119,7 @@ impl<'a> Walk<'a> {
                 late: 0,
                 future: 0,
                 shortened: 0,
+                clamped: 0,
                 overflowed: 0,
             },
         }
@@ -342,6 +343,7 @@ impl Walk<'_> {
     fn count(&mut self, known: u32, start_ns: u64, end_ns: u64) -> Result<(), Broken> {
         // An end before its start is a clock that stepped back: the span happened, and took no time.
         let duration_ns = end_ns.saturating_sub(start_ns);
+        self.walked.clamped += u64::from(end_ns < start_ns);
         let bucket = self.config.layout.bucket(duration_ns);
         let sum_us = duration_ns / 1000 + u64::from(duration_ns % 1000 >= 500);
         let window = self.window(end_ns);

@@ -63,9 +63,22 @@ fn a_span_lands_in_the_window_of_its_end() {
 }
 
 #[test]
-fn an_end_before_its_start_is_zero_long() {
-    let folded = folded(&Config::default(), vec![span("a", NOW + 5, NOW)]);
-    assert_eq!(windows(&folded), [(WindowEnd(1_700_000_010_000), 1024, 0)]);
+fn an_end_before_its_start_is_zero_long_and_counted() {
+    let config = Config::default();
+    let request = request(vec![span("a", NOW + 5, NOW), span("a", NOW, NOW)]);
+    let json = serde_json::to_vec(&request).expect("encodes");
+    for (bytes, encoding) in [(request.encode_to_vec(), Encoding::Protobuf), (json, Encoding::Json)]
+    {
+        let folded = fold(&config, &bytes, encoding).expect("decodes");
+        assert_eq!(windows(&folded), [(WindowEnd(1_700_000_010_000), 2 * 1024, 0)]);
+        assert_eq!((folded.accepted, folded.clamped), (2, 1), "{encoding:?}");
+    }
+}
+
+#[test]
+fn a_span_that_is_left_out_is_not_clamped() {
+    let folded = folded(&Config::default(), vec![span("a", 5, 0)]);
+    assert_eq!((folded.late, folded.clamped), (1, 0));
 }
 
 #[test]
