@@ -3,6 +3,7 @@
 //!
 //! Routes are not here: each port's own module has them.
 
+mod patience;
 pub mod rfc3339;
 mod serve;
 

@@ -18,12 +18,16 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tracing::{debug, warn};
 
+use super::patience::Patient;
+
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
     /// Connections open at one time; further ones wait in the listeners' backlog.
     pub max_connections: usize,
     /// A client that takes longer over its request's head, or is idle for longer, is cut off.
     pub header_timeout: Duration,
+    /// A client that takes less than 64 KiB of what waits for it in this long is cut off.
+    pub write_timeout: Duration,
     /// Requests under way at shutdown may take this long.
     pub grace: Duration,
 }
@@ -33,6 +37,7 @@ impl Default for Options {
         Options {
             max_connections: 512,
             header_timeout: Duration::from_secs(60),
+            write_timeout: Duration::from_secs(30),
             grace: Duration::from_millis(500),
         }
     }
@@ -107,6 +112,7 @@ async fn converse(
     let mut builder = Builder::new(TokioExecutor::new()).http1_only();
     builder.http1().timer(TokioTimer::new()).header_read_timeout(options.header_timeout);
     let service = TowerToHyperService::new(router);
+    let stream = Patient::new(stream, options.write_timeout);
     let connection = builder.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
     let ended = tokio::select! {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
@@ -12,6 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tributary_edge::{Clock, Edge, EdgeHandle, Fresh, Options as EdgeOptions, TraceRequest};
 use tributary_proto::{BootId, EdgeId};
 use tributary_spanmetrics::{Config, Encoding, Labels, Tenant};
@@ -38,6 +40,15 @@ impl World {
     }
 
     async fn with_clock(regions: &[&str], clock: Arc<dyn Clock>) -> Self {
+        World::serving(Default::default(), Default::default(), regions, clock).await
+    }
+
+    async fn serving(
+        options: Options,
+        http_options: http::Options,
+        regions: &[&str],
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         let (store, shards) = Store::open(&MemoryDisk::new(), Default::default()).await.unwrap();
         let (stop, stopped) = watch::channel(false);
         let mut running = vec![tokio::spawn(store.run(stopped.clone()))];
@@ -56,9 +67,9 @@ impl World {
         }
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at = listener.local_addr().unwrap();
-        let router = router(Scrape::new(Options::default(), scraped));
+        let router = router(Scrape::new(options, scraped));
         // Outlives the edges, as a scraper's connection may.
-        tokio::spawn(http::serve(vec![listener], router, Default::default(), never()));
+        tokio::spawn(http::serve(vec![listener], router, http_options, never()));
         World { edges, at, stop, running }
     }
 
@@ -86,7 +97,10 @@ impl World {
         stream.read_to_end(&mut answer).await.unwrap();
         let end = answer.windows(4).position(|four| four == b"\r\n\r\n").expect("has a head");
         let head = String::from_utf8(answer[..end].to_vec()).unwrap();
-        (head, unchunked(&answer[end + 4..]).expect("is whole"))
+        let rest = &answer[end + 4..];
+        let is_chunked = head.contains("transfer-encoding: chunked");
+        let body = if is_chunked { unchunked(rest).expect("is whole") } else { rest.to_vec() };
+        (head, body)
     }
 
     async fn ask(&self, headers: &str) -> TcpStream {
@@ -237,6 +251,23 @@ async fn a_page_whose_edge_ends_is_broken_off() {
     let _ = stream.read_to_end(&mut answer).await;
     let body = answer.windows(4).position(|four| four == b"\r\n\r\n").map(|end| &answer[end + 4..]);
     assert_eq!(body.and_then(unchunked), None, "half a page is not a whole one");
+}
+
+#[tokio::test]
+async fn who_does_not_read_on_makes_room_for_others() {
+    let options = Options { at_once: 2, ..Options::default() };
+    let write_timeout = Duration::from_millis(300);
+    let http_options = http::Options { write_timeout, ..Default::default() };
+    let world = World::serving(options, http_options, &["north"], Arc::new(SystemClock)).await;
+    // A page that the kernel's buffers do not take as a whole.
+    world.send(0, &names(4000)).await;
+    let _never_read = [world.ask("").await, world.ask("").await];
+    let is_busy = async || world.get("").await.0.starts_with("HTTP/1.1 503");
+    let asking = async {
+        while !is_busy().await {}
+        while is_busy().await {}
+    };
+    timeout(Duration::from_secs(60), asking).await.expect("both places are free again");
 }
 
 /// Prints what it took: `cargo test -p tributary-node --release million -- --ignored --nocapture`.
