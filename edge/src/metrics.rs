@@ -80,7 +80,8 @@ pub struct EdgeMetrics {
 }
 
 impl EdgeMetrics {
-    pub(crate) fn observe_time(&self, now_ms: i64) {
+    /// What `collect` says of times is as of then.
+    pub fn observe_time(&self, now_ms: i64) {
         let age_ms = match self.unsettled_since_ms.get() {
             0 => 0,
             since_ms => (now_ms as u64).saturating_sub(since_ms),

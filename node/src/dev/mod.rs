@@ -240,6 +240,11 @@ impl Node {
             let journal_limit = options.journal_limit_bytes;
             match Edge::open_to_drain(options, files, self.clock.clone(), shards).await {
                 Ok(edge) => {
+                    let (metrics, clock) = (edge.metrics().clone(), self.clock.clone());
+                    self.registry.add(&[("edge", &name)], move || {
+                        metrics.observe_time(clock.now_ms());
+                        metrics.collect()
+                    });
                     let metrics = edge.metrics().clone();
                     let look = move || health::edge(&metrics, journal_limit);
                     self.health.watch(&format!("drain:{name}"), look);
@@ -332,5 +337,7 @@ fn loopback(port: u16) -> std::net::SocketAddr {
     (std::net::Ipv4Addr::LOCALHOST, port).into()
 }
 
+#[cfg(test)]
+mod drain_test;
 #[cfg(test)]
 mod metrics_test;
