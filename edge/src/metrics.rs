@@ -134,10 +134,10 @@ impl EdgeMetrics {
         vec![
             self.requests_received.metric(
                 "tributary_edge_requests_received_total",
-                "Trace requests that came whole, to be accepted or refused.",
+                "Trace requests that came whole: accepted, duplicates, refused, or under way.",
             ),
             self.requests_accepted
-                .metric("tributary_edge_requests_accepted_total", "Trace requests acknowledged."),
+                .metric("tributary_edge_requests_accepted_total", "Trace requests acknowledged, once each."),
             self.requests_duplicate.metric(
                 "tributary_edge_requests_duplicate_total",
                 "Trace requests that were acknowledged before: answered again, not counted again.",
