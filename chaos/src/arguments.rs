@@ -61,10 +61,7 @@ pub(crate) struct PlantsArguments {
 
 #[derive(Args)]
 pub(crate) struct AbuseArguments {
-    /// The product's binary
-    #[arg(long = "bin", env = "TRIBUTARY_BIN", value_name = "FILE")]
-    binary: PathBuf,
-    /// What is done to it; everything when none is named
+    /// What is done to the product; everything when none is named
     #[arg(long = "kind", value_name = "KIND", value_delimiter = ',')]
     kinds: Vec<Kind>,
     /// Each without abuse, then with it
@@ -79,18 +76,8 @@ pub(crate) struct AbuseArguments {
     /// New groups in all rounds together
     #[arg(long, default_value_t = 5_000_000)]
     groups: u64,
-    /// Drawn when it is not given
-    #[arg(long)]
-    seed: Option<u64>,
-    /// Where data and logs are kept while it runs; what failed stays
-    #[arg(long)]
-    pub(crate) dir: Option<PathBuf>,
-    /// The report as a page to keep
-    #[arg(long, value_name = "FILE")]
-    pub(crate) markdown: Option<PathBuf>,
-    /// The report as JSON
-    #[arg(long, value_name = "FILE")]
-    pub(crate) json: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) setup: Setup,
 }
 
 #[derive(Args)]
@@ -108,13 +95,13 @@ pub(crate) struct CrowdArguments {
 impl AbuseArguments {
     pub(crate) fn options(&self) -> abuse::Options {
         abuse::Options {
-            binary: self.binary.clone(),
+            binary: self.setup.binary.clone(),
             kinds: Kind::chosen(&self.kinds),
             rounds: self.rounds,
             half: Duration::from_secs(self.seconds),
             ceiling_mib: self.ceiling_mib,
             groups: self.groups,
-            seed: self.seed.unwrap_or_else(|| u64::from(rand::random::<u16>())),
+            seed: self.setup.seed,
         }
     }
 }
@@ -130,22 +117,15 @@ impl CrowdArguments {
     }
 }
 
+/// What every task has.
 #[derive(Args)]
-pub(crate) struct Common {
+pub(crate) struct Setup {
     /// The product's binary
     #[arg(long = "bin", env = "TRIBUTARY_BIN", value_name = "FILE")]
     binary: PathBuf,
     /// Drawn, and printed, when it is not given
     #[arg(long, default_value_t = rand::random::<u16>().into(), hide_default_value = true)]
     seed: u64,
-    /// Rounds between two comparisons
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
-    check_every: u64,
-    #[arg(long, default_value_t = 8)]
-    clients: usize,
-    /// What a power cut may tear: all for a run, the journal for plants
-    #[arg(long, value_enum)]
-    tear: Option<Tear>,
     /// Where data, mounts and logs are kept while it runs; what failed stays
     #[arg(long)]
     pub(crate) dir: Option<PathBuf>,
@@ -155,6 +135,21 @@ pub(crate) struct Common {
     /// The reports as JSON
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
+}
+
+/// What both tasks with faults have.
+#[derive(Args)]
+pub(crate) struct Common {
+    /// Rounds between two comparisons
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
+    check_every: u64,
+    #[arg(long, default_value_t = 8)]
+    clients: usize,
+    /// What a power cut may tear: all for a run, the journal for plants
+    #[arg(long, value_enum)]
+    tear: Option<Tear>,
+    #[command(flatten)]
+    pub(crate) setup: Setup,
 }
 
 impl PlantsArguments {
@@ -172,11 +167,11 @@ impl PlantsArguments {
 impl Common {
     pub(crate) fn options(&self, mode: Mode, rounds: u64) -> Options {
         Options {
-            binary: self.binary.clone(),
+            binary: self.setup.binary.clone(),
             mode,
             rounds,
             limit: None,
-            seed: self.seed,
+            seed: self.setup.seed,
             check_every: self.check_every,
             clients: self.clients,
             at_least_once: false,

@@ -63,12 +63,12 @@ async fn run(task: &RunArguments) -> anyhow::Result<bool> {
         println!("{report}");
     }
     println!("{}", summary(&reports));
-    if let Some(path) = &common.markdown {
+    if let Some(path) = &common.setup.markdown {
         let parts: Vec<_> = reports.iter().map(ToString::to_string).collect();
         let text = format!("{}\n{}", summary(&reports), parts.join("\n"));
         write(path, text.as_bytes())?;
     }
-    if let Some(path) = &common.json {
+    if let Some(path) = &common.setup.json {
         let all: Vec<_> = reports.iter().map(Report::json).collect();
         write(path, &serde_json::to_vec_pretty(&all)?)?;
     }
@@ -117,17 +117,18 @@ async fn run_plants(task: &PlantsArguments) -> anyhow::Result<bool> {
 
 async fn run_abuse(task: &AbuseArguments) -> anyhow::Result<bool> {
     let options = task.options();
-    let (mut folder, path) = folder(task.dir.as_deref(), "abuse")?;
+    println!("abuse: {} rounds, seed {}", options.rounds, options.seed);
+    let (mut folder, path) = folder(task.setup.dir.as_deref(), "abuse")?;
     let ended = abuse::run(&options, &path).await;
     if !ended.as_ref().is_ok_and(abuse::Report::is_sound) {
         folder.disable_cleanup(true);
     }
     let report = ended.with_context(|| format!("see {}", path.display()))?;
     println!("\n{report}");
-    if let Some(path) = &task.markdown {
+    if let Some(path) = &task.setup.markdown {
         write(path, report.to_string().as_bytes())?;
     }
-    if let Some(path) = &task.json {
+    if let Some(path) = &task.setup.json {
         write(path, &serde_json::to_vec_pretty(&report.json())?)?;
     }
     Ok(report.is_sound())
@@ -139,7 +140,7 @@ async fn in_folder(
     name: &str,
     work: impl AsyncFnOnce(&Path) -> anyhow::Result<Report>,
 ) -> anyhow::Result<Report> {
-    let (mut folder, path) = folder(common.dir.as_deref(), name)?;
+    let (mut folder, path) = folder(common.setup.dir.as_deref(), name)?;
     let ended = work(&path).await;
     if !ended.as_ref().is_ok_and(Report::is_sound) {
         folder.disable_cleanup(true);
