@@ -67,7 +67,7 @@ plants-build:
 	    cargo build $(CARGO_FLAGS) --release -p tributary-node --features plants --target-dir "$$PLANTS_TARGET_DIR"
 
 # ROUNDS is 5 and SECONDS is 15 here unless they are given.
-abuse: $(if $(TRIBUTARY_BIN),,build) chaos-build ## a memory ceiling under abuse, and a healthy client's latency: ROUNDS=5 SECONDS=15 KINDS="slow bombs deep resets groups"
+abuse: $(if $(TRIBUTARY_BIN),,build) chaos-build ## a memory ceiling under abuse, and a healthy client's latency: ROUNDS=5 SECONDS=15 KINDS="slow bombs deep wide heads resets groups"
 	@$(WITH_ENV); export TRIBUTARY_BIN="$${TRIBUTARY_BIN:-$$CARGO_TARGET_DIR/release/tributary}"; \
 	    $(CHAOS) abuse --rounds $(if $(filter file,$(origin ROUNDS)),5,$(ROUNDS)) \
 	    --seconds $(if $(filter file,$(origin SECONDS)),15,$(SECONDS)) $(KINDS:%=--kind %) $(ARGS)

@@ -14,6 +14,10 @@ pub enum Kind {
     Bombs,
     /// JSON and attribute values 100,000 levels deep
     Deep,
+    /// JSON of nothing but empty objects, as spans, by the megabyte
+    Wide,
+    /// HTTP/2 calls with heads near the limit and without a body, 128 on each of 64 connections
+    Heads,
     /// Floods of HTTP/2 streams that are opened and reset
     Resets,
     /// Groups that nobody has seen before, by the million
@@ -21,13 +25,16 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub const ALL: [Kind; 5] = [Kind::Slow, Kind::Bombs, Kind::Deep, Kind::Resets, Kind::Groups];
+    pub const ALL: [Kind; 7] =
+        [Kind::Slow, Kind::Bombs, Kind::Deep, Kind::Wide, Kind::Heads, Kind::Resets, Kind::Groups];
 
     pub(super) fn name(self) -> &'static str {
         match self {
             Kind::Slow => "slow",
             Kind::Bombs => "bombs",
             Kind::Deep => "deep",
+            Kind::Wide => "wide",
+            Kind::Heads => "heads",
             Kind::Resets => "resets",
             Kind::Groups => "groups",
         }
@@ -46,4 +53,11 @@ pub struct Options {
     /// New groups that are sent in all rounds together.
     pub groups: u64,
     pub seed: u64,
+}
+
+impl Options {
+    /// New groups a second, while there is abuse.
+    pub(super) fn groups_rate(&self) -> u64 {
+        (self.groups as f64 / (self.half * self.rounds).as_secs_f64()).ceil() as u64
+    }
 }

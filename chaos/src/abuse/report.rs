@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::crowd::{MOST_OPEN, shortfalls};
 use super::healthy::Seen;
 use super::latency::{Latency, median};
-use super::options::Options;
+use super::options::{Kind, Options};
 use super::process::Memory;
 use super::rounds::Half;
 use crate::judge::Verdict;
@@ -18,7 +19,8 @@ const SHOWN_DIFFERENCES: usize = 20;
 
 #[derive(Debug)]
 pub struct Report {
-    kinds: Vec<&'static str>,
+    kinds: Vec<Kind>,
+    groups_rate: u64,
     half: Duration,
     ceiling_mib: u64,
     halves: Vec<Half>,
@@ -36,7 +38,8 @@ impl Report {
     pub(super) fn new(options: &Options) -> Report {
         println!("{HEAD}");
         Report {
-            kinds: options.kinds.iter().map(|kind| kind.name()).collect(),
+            kinds: options.kinds.clone(),
+            groups_rate: options.groups_rate(),
             half: options.half,
             ceiling_mib: options.ceiling_mib,
             halves: Vec::new(),
@@ -60,7 +63,10 @@ impl Report {
     }
 
     pub fn is_sound(&self) -> bool {
-        self.is_below_ceiling() && self.is_in_time() && self.is_exact()
+        self.is_below_ceiling()
+            && self.is_in_time()
+            && self.is_exact()
+            && self.shortfalls().is_empty()
     }
 
     fn is_below_ceiling(&self) -> bool {
@@ -72,6 +78,19 @@ impl Report {
             (Some(_), Some(with), Some(allowed)) => with <= allowed,
             _ => false,
         }
+    }
+
+    /// Abuse that did not take place as it was meant to.
+    fn shortfalls(&self) -> Vec<String> {
+        let mut all = Vec::new();
+        for half in self.halves.iter().filter(|half| half.is_abuse) {
+            for kind in &self.kinds {
+                let counted = half.answers.get(kind.name());
+                let short = shortfalls(*kind, self.half, self.groups_rate, counted);
+                all.extend(short.into_iter().map(|what| format!("round {}: {what}", half.number)));
+            }
+        }
+        all
     }
 
     /// Every request of the healthy client counts once and as it is.
@@ -105,7 +124,8 @@ impl Report {
             })
         };
         json!({
-            "sound": self.is_sound(), "kinds": self.kinds, "ceiling_mib": self.ceiling_mib,
+            "sound": self.is_sound(), "kinds": self.names(), "shortfalls": self.shortfalls(),
+            "ceiling_mib": self.ceiling_mib,
             "half_seconds": self.half.as_secs_f64(), "rss_peak_kib": self.peak,
             "rss_peak_with_queries_kib": self.peak_with_queries,
             "p99_without_ms": self.p99(false).map(ms), "p99_with_ms": self.p99(true).map(ms),
@@ -117,14 +137,19 @@ impl Report {
         })
     }
 
+    fn names(&self) -> Vec<&'static str> {
+        self.kinds.iter().map(|kind| kind.name()).collect()
+    }
+
     /// What the crowd was answered in all rounds.
     fn answers(&self) -> String {
         let mut lines = String::new();
-        for kind in &self.kinds {
+        for kind in self.names() {
             let mut all = std::collections::BTreeMap::<&str, u64>::new();
-            let of_kind = self.halves.iter().filter_map(|half| half.answers.get(*kind));
+            let of_kind = self.halves.iter().filter_map(|half| half.answers.get(kind));
             for (answer, times) in of_kind.flatten() {
-                *all.entry(answer).or_default() += times;
+                let of_all = all.entry(answer).or_default();
+                *of_all = if answer == MOST_OPEN { (*times).max(*of_all) } else { *of_all + times };
             }
             let told: Vec<_> =
                 all.iter().map(|(answer, times)| format!("{answer}: {times}")).collect();
@@ -156,7 +181,7 @@ impl fmt::Display for Report {
         let verdict = |is_good: bool| if is_good { "holds" } else { "**BROKEN**" };
         let mib = |kib: u64| kib as f64 / 1024.0;
         let ms = |time: Option<Duration>| time.map_or(f64::NAN, |time| time.as_secs_f64() * 1000.0);
-        writeln!(f, "### abuse: {}", self.kinds.join(", "))?;
+        writeln!(f, "### abuse: {}", self.names().join(", "))?;
         writeln!(f, "\nHalves of {} s, interleaved.\n\n{HEAD}", self.half.as_secs_f64())?;
         for half in &self.halves {
             writeln!(f, "{}", half.row())?;
@@ -194,6 +219,15 @@ impl fmt::Display for Report {
             self.verdict.lost_spans,
             self.verdict.surplus_spans
         )?;
+        let shortfalls = self.shortfalls();
+        writeln!(
+            f,
+            "- abuse {}: each kind did in each half what it has to do at the least",
+            verdict(shortfalls.is_empty())
+        )?;
+        for short in shortfalls {
+            writeln!(f, "- TOO LITTLE: {short}")?;
+        }
         for wrong in &self.healthy.wrong {
             writeln!(f, "- WRONG: {wrong}")?;
         }
@@ -204,5 +238,51 @@ impl fmt::Display for Report {
             writeln!(f, "- a query warned: {warning}")?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn half(is_abuse: bool, answers: &[(&str, u64)]) -> Half {
+        let answers = answers.iter().map(|(said, times)| ((*said).to_owned(), *times));
+        let memory = Memory { peak: 1024, ..Memory::default() };
+        Half {
+            number: 1,
+            is_abuse,
+            latency: Latency::default(),
+            in_vain: 0,
+            memory,
+            edge_cpu: Duration::ZERO,
+            crowd_cpu: Duration::ZERO,
+            answers: BTreeMap::from([(Kind::Deep.name().to_owned(), answers.collect())]),
+        }
+    }
+
+    fn is_sound(answers: &[(&str, u64)]) -> bool {
+        let options = Options {
+            binary: "tributary".into(),
+            kinds: vec![Kind::Deep],
+            rounds: 1,
+            half: Duration::from_secs(10),
+            ceiling_mib: 256,
+            groups: 0,
+            seed: 1,
+        };
+        let mut report = Report::new(&options);
+        report.take(half(false, &[]));
+        report.take(half(true, answers));
+        report.verdict.values = 1;
+        report.is_sound()
+    }
+
+    #[test]
+    fn a_run_whose_abuse_did_not_take_place_is_not_sound() {
+        assert!(is_sound(&[("HTTP 400", 200)]));
+        assert!(!is_sound(&[("HTTP 400", 2)]));
+        assert!(!is_sound(&[]));
     }
 }

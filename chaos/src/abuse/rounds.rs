@@ -57,9 +57,7 @@ pub async fn run(options: &Options, dir: &Path) -> anyhow::Result<Report> {
 async fn measure(options: &Options, server: &Server) -> anyhow::Result<Report> {
     let edge = Process { pid: server.pid().context("the product is running")? };
     let watch = Watch::begin(edge);
-    let abuse = options.half * options.rounds;
-    let groups_rate = (options.groups as f64 / abuse.as_secs_f64()).ceil() as u64;
-    let mut crowd = Crowd::gather(&options.kinds, server.ports(), groups_rate).await?;
+    let mut crowd = Crowd::gather(&options.kinds, server.ports(), options.groups_rate()).await?;
     let groups = Groups::new(&format!("abuse-{}-{:08x}", options.seed, rand::random::<u32>()));
     let mut stage = Stage {
         edge,

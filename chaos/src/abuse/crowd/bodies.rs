@@ -10,6 +10,8 @@ use flate2::write::GzEncoder;
 use crate::abuse::Kind;
 
 const LEVELS: usize = 100_000;
+/// Just fewer than the product's limit on the objects of a request.
+const OBJECTS: usize = 399_000;
 const MIB: u64 = 1 << 20;
 /// The product's limit on a request, less than which is taken.
 const LIMIT: u64 = 64 * MIB;
@@ -23,12 +25,15 @@ pub(super) struct Body {
     pub(super) framed: Bytes,
     pub(super) coding: Option<&'static str>,
     pub(super) is_json: bool,
+    /// Whether it is taken, and then answered from memory when it comes again.
+    is_good: bool,
 }
 
 #[derive(Default)]
 pub(super) struct Bodies {
     pub(super) bombs: Arc<[Body]>,
     pub(super) deep: Arc<[Body]>,
+    pub(super) wide: Arc<[Body]>,
 }
 
 impl Bodies {
@@ -39,6 +44,9 @@ impl Bodies {
         }
         if kinds.contains(&Kind::Deep) {
             bodies.deep = deep().into();
+        }
+        if kinds.contains(&Kind::Wide) {
+            bodies.wide = wide(OBJECTS).into();
         }
         bodies
     }
@@ -57,7 +65,16 @@ impl Body {
         let mut framed = framed.freeze();
         let whole = framed.clone();
         let plain = framed.split_off(GRPC_PREFIX_BYTES);
-        Body { plain, framed: whole, coding, is_json }
+        Body { plain, framed: whole, coding, is_json, is_good: false }
+    }
+
+    /// Other bytes each time, where the same ones would cost nothing.
+    pub(super) fn to_send(&self, number: u64) -> Body {
+        if !(self.is_good && self.is_json) {
+            return self.clone();
+        }
+        let head = format!(r#"{{"n":{number},"#);
+        Body::new([head.as_bytes(), &self.plain[1..]].concat(), self.coding, true)
     }
 }
 
@@ -117,6 +134,24 @@ fn deep() -> Vec<Body> {
         bodies.push(Body::new(format!(r#"{{"x":{open}1{close}}}"#).into_bytes(), None, true));
     }
     bodies
+}
+
+/// So many empty objects, three bytes each, which a tree has a hundred times as large; and ten times as many.
+fn wide(count: usize) -> Vec<Body> {
+    let objects = |object: &str, count| vec![object; count].join(",");
+    let spans = |objects: &str| {
+        format!(r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{objects}]}}]}}]}}"#)
+    };
+    let many = objects("{}", count);
+    let attributes = objects(r#"{"key":""}"#, count);
+    let texts = [
+        spans(&many),
+        spans(&objects("{}", 10 * count)),
+        spans(&format!(r#"{{"attributes":[{attributes}]}}"#)),
+        format!(r#"{{"resourceSpans":[{many}]}}"#),
+    ];
+    let body = |text: String| Body { is_good: true, ..Body::new(text.into_bytes(), None, true) };
+    texts.map(body).to_vec()
 }
 
 /// An `AnyValue` in so many others, each in messages of these tags.
@@ -203,6 +238,17 @@ mod tests {
             (at, levels) = (rest, levels + 1);
         }
         assert_eq!(levels, 2 * LEVELS);
+    }
+
+    #[test]
+    fn what_is_wide_is_a_request_and_other_bytes_each_time() {
+        for (body, spans) in wide(100).iter().zip([100, 1000, 1, 0]) {
+            let [first, second] = [1, 2].map(|number| body.to_send(number));
+            assert_ne!(first.plain, second.plain);
+            let request: ExportTraceServiceRequest = serde_json::from_slice(&first.plain).unwrap();
+            let scopes = request.resource_spans.iter().flat_map(|resource| &resource.scope_spans);
+            assert_eq!(scopes.map(|scope| scope.spans.len()).sum::<usize>(), spans);
+        }
     }
 
     #[test]

@@ -6,6 +6,10 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
 pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const HEAD_BYTES: usize = 9;
+/// What a peer takes unless it says more.
+const MAX_PAYLOAD_BYTES: usize = 16 << 10;
+/// What a field counts for besides its name and its value.
+pub(super) const FIELD_BYTES: usize = 32;
 const CANCEL: u32 = 8;
 
 const DATA: u8 = 0;
@@ -14,14 +18,19 @@ const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const PING: u8 = 6;
 const GOAWAY: u8 = 7;
+const CONTINUATION: u8 = 9;
 const ACK: u8 = 1;
 const END_HEADERS: u8 = 4;
+const MAX_HEADER_LIST_SIZE: u16 = 6;
 
 /// What the other side said that matters here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Heard {
     /// To be sent back.
-    Settings,
+    Settings {
+        /// The largest head that it takes, if it says so.
+        head_bytes: Option<u32>,
+    },
     Ping([u8; 8]),
     GoAway {
         code: u32,
@@ -39,7 +48,12 @@ pub(super) fn settings(into: &mut Vec<u8>) {
 
 /// The head of a call, whose body is to come.
 pub(super) fn headers(stream: u32, block: &[u8], into: &mut Vec<u8>) {
-    frame(HEADERS, END_HEADERS, stream, block, into);
+    let mut parts = block.chunks(MAX_PAYLOAD_BYTES).enumerate().peekable();
+    while let Some((at, part)) = parts.next() {
+        let kind = if at == 0 { HEADERS } else { CONTINUATION };
+        let flags = if parts.peek().is_none() { END_HEADERS } else { 0 };
+        frame(kind, flags, stream, part, into);
+    }
 }
 
 pub(super) fn data(stream: u32, bytes: &[u8], into: &mut Vec<u8>) {
@@ -69,8 +83,32 @@ pub(super) fn export_block() -> Vec<u8> {
     text(&[0x04], "/opentelemetry.proto.collector.trace.v1.TraceService/Export");
     text(&[0x01], "localhost");
     text(&[0x0f, 0x10], "application/grpc");
-    text(&[0x00, 2, b't', b'e'], "trailers");
+    field(b"te", b"trailers", &mut block);
     block
+}
+
+/// A field of a head that neither side remembers.
+pub(super) fn field(name: &[u8], value: &[u8], into: &mut Vec<u8>) {
+    into.push(0x00);
+    for text in [name, value] {
+        length(text.len(), into);
+        into.extend(text);
+    }
+}
+
+/// An integer with a prefix of 7 bits (RFC 7541, 5.1).
+fn length(mut bytes: usize, into: &mut Vec<u8>) {
+    const PREFIX: usize = 0x7f;
+    if bytes < PREFIX {
+        return into.push(bytes as u8);
+    }
+    into.push(PREFIX as u8);
+    bytes -= PREFIX;
+    while bytes >= 0x80 {
+        into.push(bytes as u8 | 0x80);
+        bytes >>= 7;
+    }
+    into.push(bytes as u8);
 }
 
 /// What came and is not read yet.
@@ -103,7 +141,9 @@ impl Listening {
             four.iter().fold(0, |number, byte| number << 8 | u32::from(*byte))
         };
         Some(match (head[3], head[4] & ACK) {
-            (SETTINGS, 0) => Heard::Settings,
+            (SETTINGS, 0) => {
+                Heard::Settings { head_bytes: setting(&payload, MAX_HEADER_LIST_SIZE) }
+            }
             (PING, 0) => Heard::Ping(payload[..].try_into().unwrap_or_default()),
             (GOAWAY, _) => Heard::GoAway { code: number(4) },
             (RST_STREAM, _) => Heard::Reset { code: number(0) },
@@ -113,11 +153,19 @@ impl Listening {
     }
 }
 
+fn setting(payload: &[u8], wanted: u16) -> Option<u32> {
+    payload.chunks_exact(6).find_map(|setting| {
+        let (name, value) = setting.split_at(2);
+        let value = u32::from_be_bytes(value.try_into().ok()?);
+        (name == wanted.to_be_bytes()).then_some(value)
+    })
+}
+
 /// What HTTP/2 wants said in return, so that the connection is not ended for want of it.
 pub(super) async fn reply(heard: Heard, to: &mut OwnedWriteHalf) -> std::io::Result<()> {
     let mut bytes = Vec::new();
     match heard {
-        Heard::Settings => frame(SETTINGS, ACK, 0, &[], &mut bytes),
+        Heard::Settings { .. } => frame(SETTINGS, ACK, 0, &[], &mut bytes),
         Heard::Ping(payload) => frame(PING, ACK, 0, &payload, &mut bytes),
         _ => return Ok(()),
     }
@@ -142,6 +190,8 @@ mod tests {
     fn frames_are_heard_one_by_one_however_they_come() {
         let mut bytes = Vec::new();
         settings(&mut bytes);
+        // SETTINGS_MAX_FRAME_SIZE and SETTINGS_MAX_HEADER_LIST_SIZE.
+        frame(SETTINGS, 0, 0, &[0, 5, 0, 0, 0x40, 0, 0, 6, 0, 1, 0, 0], &mut bytes);
         frame(GOAWAY, 0, 0, &[0, 0, 0, 0, 0, 0, 0, 11], &mut bytes);
         let mut listening = Listening::default();
         let heard: Vec<_> = bytes
@@ -151,7 +201,9 @@ mod tests {
                 listening.take()
             })
             .collect();
-        assert_eq!(heard, [Heard::Settings, Heard::GoAway { code: 11 }]);
+        let settings = |head_bytes| Heard::Settings { head_bytes };
+        let expected = [settings(None), settings(Some(1 << 16)), Heard::GoAway { code: 11 }];
+        assert_eq!(heard, expected);
     }
 
     #[tokio::test]

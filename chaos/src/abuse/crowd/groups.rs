@@ -17,6 +17,7 @@ use crate::load::Ports;
 
 const SENDERS: u32 = 8;
 const SPANS: u64 = 1000;
+pub(super) const SENT: &str = "new groups sent";
 /// A lost second is made up for, so that the groups of a round come to what was asked for.
 const REFUSED_PAUSE: Duration = Duration::from_millis(50);
 
@@ -45,6 +46,7 @@ async fn send(ports: Ports, every: Duration, next: &AtomicU64, answers: &Answers
     loop {
         due.tick().await;
         let first = next.fetch_add(SPANS, Relaxed);
+        answers.add(SENT, SPANS);
         let answer = link.call(Protocol::Grpc, &body(first)).await;
         if answer == "gRPC 0" {
             answers.add("new groups taken", SPANS);

@@ -14,6 +14,8 @@ mod bodies;
 mod frames;
 mod groups;
 mod handle;
+mod heads;
+mod least;
 mod link;
 mod resets;
 mod senders;
@@ -28,8 +30,10 @@ use tokio::task::JoinSet;
 
 use self::answers::Answers;
 pub(super) use self::answers::Counted;
+pub(super) use self::answers::MOST_OPEN;
 use self::bodies::Bodies;
 pub(super) use self::handle::Crowd;
+pub(super) use self::least::shortfalls;
 use crate::abuse::Kind;
 use crate::abuse::process;
 use crate::load::Ports;
@@ -90,8 +94,10 @@ fn gather(
         let answers = answers.of(*kind);
         match kind {
             Kind::Slow => slow::join(ports, &answers, crowd),
-            Kind::Bombs => senders::join_bombs(ports, &bodies.bombs, &answers, crowd),
-            Kind::Deep => senders::join_deep(ports, &bodies.deep, &answers, crowd),
+            Kind::Bombs => senders::join(ports, senders::BOMBS, &bodies.bombs, &answers, crowd),
+            Kind::Deep => senders::join(ports, senders::DEEP, &bodies.deep, &answers, crowd),
+            Kind::Wide => senders::join(ports, senders::WIDE, &bodies.wide, &answers, crowd),
+            Kind::Heads => heads::join(ports, &answers, crowd),
             Kind::Resets => resets::join(ports, &answers, crowd),
             Kind::Groups => {
                 groups::join(ports, options.groups_rate, next_group, &answers, crowd);

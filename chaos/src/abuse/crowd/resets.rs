@@ -12,6 +12,7 @@ use crate::load::Ports;
 
 const CONNECTIONS: u32 = 8;
 const STREAMS: u32 = 100;
+pub(super) const SENT: &str = "streams opened and reset";
 /// Of each connection: 5,000 streams a second, 40,000 in all.
 const FLOOD_EVERY: Duration = Duration::from_millis(20);
 /// Before a connection in place of one that was ended.
@@ -59,7 +60,7 @@ async fn flood(port: u16, answers: &AnswersOf) -> anyhow::Result<String> {
                 }
                 next += 2 * STREAMS;
                 to.write_all(&bytes).await?;
-                answers.add("streams opened and reset", STREAMS.into());
+                answers.add(SENT, STREAMS.into());
                 bytes.clear();
             }
         }

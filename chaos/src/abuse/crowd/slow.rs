@@ -14,7 +14,7 @@ use super::answers::AnswersOf;
 use super::frames::{self, Heard};
 use crate::load::Ports;
 
-const CONNECTIONS: u64 = 2000;
+pub(super) const CONNECTIONS: u64 = 2000;
 /// In which all of them come.
 const ARRIVAL: Duration = Duration::from_secs(2);
 /// Between two drops of one connection: some 700 a second in all.
@@ -44,8 +44,10 @@ pub(super) fn join(ports: Ports, answers: &AnswersOf, crowd: &mut JoinSet<()>) {
             loop {
                 answers.note(format!("{manner:?}s begun"));
                 let ended = match manner {
-                    Manner::Call => drip_call(ports.grpc, &mut rng).await,
-                    Manner::Head | Manner::Body => drip_http1(manner, ports.http, &mut rng).await,
+                    Manner::Call => drip_call(ports.grpc, &answers, &mut rng).await,
+                    Manner::Head | Manner::Body => {
+                        drip_http1(manner, ports.http, &answers, &mut rng).await
+                    }
                 };
                 let ended = ended.unwrap_or_else(|_| "broken off".into());
                 answers.note(format!("{manner:?}: {ended}"));
@@ -59,8 +61,9 @@ fn next_drop(rng: &mut StdRng) -> Duration {
     Duration::from_secs_f64(rng.gen_range(DROP_EVERY))
 }
 
-async fn drip_call(port: u16, rng: &mut StdRng) -> anyhow::Result<String> {
+async fn drip_call(port: u16, answers: &AnswersOf, rng: &mut StdRng) -> anyhow::Result<String> {
     let stream = TcpStream::connect(("127.0.0.1", port)).await?;
+    let _open = answers.open();
     let (mut from, mut to) = stream.into_split();
     let mut bytes = frames::PREFACE.to_vec();
     frames::settings(&mut bytes);
@@ -89,8 +92,14 @@ async fn drip_call(port: u16, rng: &mut StdRng) -> anyhow::Result<String> {
     }
 }
 
-async fn drip_http1(manner: Manner, port: u16, rng: &mut StdRng) -> anyhow::Result<String> {
+async fn drip_http1(
+    manner: Manner,
+    port: u16,
+    answers: &AnswersOf,
+    rng: &mut StdRng,
+) -> anyhow::Result<String> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
+    let _open = answers.open();
     let mut head = String::from("POST /v1/traces HTTP/1.1\r\nhost: localhost\r\n");
     if manner == Manner::Body {
         head += "content-type: application/x-protobuf\r\n";
