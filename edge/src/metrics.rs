@@ -118,19 +118,20 @@ impl EdgeMetrics {
     }
 
     pub fn collect(&self) -> Vec<Metric> {
-        const REFUSED: &str = "tributary_edge_requests_refused_total";
-        const REFUSED_HELP: &str = "Requests refused whole, by reason.";
-        const ENDED: &str = "tributary_edge_connections_ended_total";
-        const ENDED_HELP: &str = "Connections ended for what the client did, by reason.";
-        const DROPPED: &str = "tributary_edge_spans_dropped_total";
-        const DROPPED_HELP: &str = "Spans left out of accepted requests, by reason.";
-        const REJECTED: &str = "tributary_edge_items_rejected_total";
-        const REJECTED_HELP: &str = "Items of signals that are not taken, by signal.";
-        let refused = |counter: &Counter, reason| {
-            counter.labelled(REFUSED, REFUSED_HELP, &[("reason", reason)])
-        };
-        let ended =
-            |counter: &Counter, reason| counter.labelled(ENDED, ENDED_HELP, &[("reason", reason)]);
+        let parts = [
+            self.of_requests(),
+            self.of_refusals(),
+            self.of_spans(),
+            self.of_groups(),
+            self.of_receivers(),
+            self.of_journal(),
+            self.of_shipping(),
+        ];
+        parts.concat()
+    }
+
+    /// With what is remembered of them.
+    fn of_requests(&self) -> Vec<Metric> {
         vec![
             self.requests_received.metric(
                 "tributary_edge_requests_received_total",
@@ -142,28 +143,6 @@ impl EdgeMetrics {
                 "tributary_edge_requests_duplicate_total",
                 "Trace requests that were acknowledged before: answered again, not counted again.",
             ),
-            self.spans_accepted.metric("tributary_edge_spans_accepted_total", "Spans counted."),
-            self.spans_overflowed.metric(
-                "tributary_edge_spans_overflowed_total",
-                "Spans counted in a tenant's overflow group, since there were too many groups.",
-            ),
-            self.groups.metric("tributary_edge_groups", "Groups that the edge knows."),
-            self.groups_bytes
-                .metric("tributary_edge_groups_bytes", "Memory that the table of groups takes."),
-            self.open_deltas.metric(
-                "tributary_edge_open_deltas",
-                "Groups by window in windows that are not sealed yet.",
-            ),
-            self.open_bytes
-                .metric("tributary_edge_open_bytes", "Memory that windows not sealed yet take."),
-            self.totals_bytes.metric(
-                "tributary_edge_totals_bytes",
-                "Memory that the sums since the start take, for the page of span metrics.",
-            ),
-            self.groups_retired.metric(
-                "tributary_edge_groups_retired_total",
-                "Groups forgotten, since they had nothing for a while.",
-            ),
             self.dedup_entries
                 .metric("tributary_edge_dedup_requests", "Requests remembered for a repeat."),
             self.dedup_bytes
@@ -172,28 +151,22 @@ impl EdgeMetrics {
                 "tributary_edge_dedup_evicted_early",
                 "Requests forgotten before their window was over, since there were too many.",
             ),
-            self.spans_shortened.metric(
-                "tributary_edge_spans_shortened_total",
-                "Spans counted with a service, name or dimension that was cut to 1 KiB.",
-            ),
-            self.spans_clamped.metric(
-                "tributary_edge_spans_clamped_total",
-                "Spans counted with a duration of zero, since they ended before they began.",
-            ),
-            self.spans_late.labelled(DROPPED, DROPPED_HELP, &[("reason", "late")]),
-            self.spans_future.labelled(DROPPED, DROPPED_HELP, &[("reason", "future")]),
             self.fingerprint_records_damaged.metric(
                 "tributary_edge_fingerprint_records_damaged",
                 "Records of remembered requests that this start found damaged: their repeats count again.",
             ),
-            self.journal_records_damaged.metric(
-                "tributary_edge_journal_records_damaged",
-                "Records of the journal that this start found lost to damage, or of no use without such.",
-            ),
-            self.journal_bytes_damaged.metric(
-                "tributary_edge_journal_bytes_damaged",
-                "Bytes of the journal that this start found damaged.",
-            ),
+        ]
+    }
+
+    fn of_refusals(&self) -> Vec<Metric> {
+        const REFUSED: &str = "tributary_edge_requests_refused_total";
+        const REFUSED_HELP: &str = "Requests refused whole, by reason.";
+        const REJECTED: &str = "tributary_edge_items_rejected_total";
+        const REJECTED_HELP: &str = "Items of signals that are not taken, by signal.";
+        let refused = |counter: &Counter, reason| {
+            counter.labelled(REFUSED, REFUSED_HELP, &[("reason", reason)])
+        };
+        vec![
             refused(&self.refused_bad_data, "bad_data"),
             refused(&self.refused_too_large, "too_large"),
             refused(&self.refused_content_type, "content_type"),
@@ -208,44 +181,60 @@ impl EdgeMetrics {
             refused(&self.refused_memory, "memory"),
             self.rejected_data_points.labelled(REJECTED, REJECTED_HELP, &[("signal", "metrics")]),
             self.rejected_log_records.labelled(REJECTED, REJECTED_HELP, &[("signal", "logs")]),
-            self.seals.metric("tributary_edge_seals_total", "Seals written to the journal."),
-            self.slices_answered
-                .metric("tributary_edge_slices_answered_total", "Slices that shards have on disk."),
-            self.slices_refused.metric(
-                "tributary_edge_slices_refused_total",
-                "Slices that a shard will never take: forked, closed or malformed.",
+        ]
+    }
+
+    fn of_spans(&self) -> Vec<Metric> {
+        const DROPPED: &str = "tributary_edge_spans_dropped_total";
+        const HELP: &str = "Spans left out of accepted requests, by reason.";
+        vec![
+            self.spans_accepted.metric("tributary_edge_spans_accepted_total", "Spans counted."),
+            self.spans_overflowed.metric(
+                "tributary_edge_spans_overflowed_total",
+                "Spans counted in a tenant's overflow group, since there were too many groups.",
             ),
-            self.slices_known_otherwise.metric(
-                "tributary_edge_slices_known_otherwise_total",
-                "Slices made again behind damage that the shard has already, as they were before it.",
+            self.spans_shortened.metric(
+                "tributary_edge_spans_shortened_total",
+                "Spans counted with a service, name or dimension that was cut to 1 KiB.",
             ),
-            self.slices_filled.metric(
-                "tributary_edge_slices_filled_total",
-                "Slices lost to damage before their shard had them: empty ones took their place.",
+            self.spans_clamped.metric(
+                "tributary_edge_spans_clamped_total",
+                "Spans counted with a duration of zero, since they ended before they began.",
             ),
-            self.offers_retried
-                .metric("tributary_edge_offers_retried_total", "Offers that got no answer."),
-            self.journal_records
-                .metric("tributary_edge_journal_records_total", "Records made durable."),
-            self.journal_syncs
-                .metric("tributary_edge_journal_syncs_total", "Syncs that made them so."),
-            self.journal_failures.metric(
-                "tributary_edge_journal_failures_total",
-                "Batches that could not be made durable.",
+            self.spans_late.labelled(DROPPED, HELP, &[("reason", "late")]),
+            self.spans_future.labelled(DROPPED, HELP, &[("reason", "future")]),
+        ]
+    }
+
+    /// With what counts by them.
+    fn of_groups(&self) -> Vec<Metric> {
+        vec![
+            self.groups.metric("tributary_edge_groups", "Groups that the edge knows."),
+            self.groups_bytes
+                .metric("tributary_edge_groups_bytes", "Memory that the table of groups takes."),
+            self.groups_retired.metric(
+                "tributary_edge_groups_retired_total",
+                "Groups forgotten, since they had nothing for a while.",
             ),
-            self.journal_seconds.metric(
-                "tributary_edge_journal_seconds",
-                "Time to append and sync a batch of records.",
+            self.open_deltas.metric(
+                "tributary_edge_open_deltas",
+                "Groups by window in windows that are not sealed yet.",
             ),
-            self.journal_bytes.metric("tributary_edge_journal_bytes", "Size of the journal."),
-            self.queue_bytes.metric(
-                "tributary_edge_queue_bytes",
-                "Memory of requests that wait for the journal.",
+            self.open_bytes
+                .metric("tributary_edge_open_bytes", "Memory that windows not sealed yet take."),
+            self.totals_bytes.metric(
+                "tributary_edge_totals_bytes",
+                "Memory that the sums since the start take, for the page of span metrics.",
             ),
-            self.unsettled_seals.metric(
-                "tributary_edge_unsettled_seals",
-                "Seals whose slices are not all answered yet.",
-            ),
+        ]
+    }
+
+    fn of_receivers(&self) -> Vec<Metric> {
+        const ENDED: &str = "tributary_edge_connections_ended_total";
+        const HELP: &str = "Connections ended for what the client did, by reason.";
+        let ended =
+            |counter: &Counter, reason| counter.labelled(ENDED, HELP, &[("reason", reason)]);
+        vec![
             self.connections.metric(
                 "tributary_edge_connections",
                 "Connections to the receivers that are open.",
@@ -266,10 +255,66 @@ impl EdgeMetrics {
                 "tributary_edge_held_bytes",
                 "Bytes of requests that the receivers hold, with what decompresses them.",
             ),
+        ]
+    }
+
+    fn of_journal(&self) -> Vec<Metric> {
+        vec![
+            self.journal_records
+                .metric("tributary_edge_journal_records_total", "Records made durable."),
+            self.journal_syncs
+                .metric("tributary_edge_journal_syncs_total", "Syncs that made them so."),
+            self.journal_failures.metric(
+                "tributary_edge_journal_failures_total",
+                "Batches that could not be made durable.",
+            ),
+            self.journal_seconds.metric(
+                "tributary_edge_journal_seconds",
+                "Time to append and sync a batch of records.",
+            ),
+            self.journal_bytes.metric("tributary_edge_journal_bytes", "Size of the journal."),
+            self.queue_bytes.metric(
+                "tributary_edge_queue_bytes",
+                "Memory of requests that wait for the journal.",
+            ),
+            self.journal_records_damaged.metric(
+                "tributary_edge_journal_records_damaged",
+                "Records of the journal that this start found lost to damage, or of no use without such.",
+            ),
+            self.journal_bytes_damaged.metric(
+                "tributary_edge_journal_bytes_damaged",
+                "Bytes of the journal that this start found damaged.",
+            ),
+        ]
+    }
+
+    fn of_shipping(&self) -> Vec<Metric> {
+        vec![
+            self.seals.metric("tributary_edge_seals_total", "Seals written to the journal."),
+            self.unsettled_seals.metric(
+                "tributary_edge_unsettled_seals",
+                "Seals whose slices are not all answered yet.",
+            ),
             self.unsettled_age_seconds.metric(
                 "tributary_edge_unsettled_age_seconds",
                 "Time since the oldest of them went on its way.",
             ),
+            self.slices_answered
+                .metric("tributary_edge_slices_answered_total", "Slices that shards have on disk."),
+            self.slices_refused.metric(
+                "tributary_edge_slices_refused_total",
+                "Slices that a shard will never take: forked, closed or malformed.",
+            ),
+            self.slices_known_otherwise.metric(
+                "tributary_edge_slices_known_otherwise_total",
+                "Slices made again behind damage that the shard has already, as they were before it.",
+            ),
+            self.slices_filled.metric(
+                "tributary_edge_slices_filled_total",
+                "Slices lost to damage before their shard had them: empty ones took their place.",
+            ),
+            self.offers_retried
+                .metric("tributary_edge_offers_retried_total", "Offers that got no answer."),
         ]
     }
 }

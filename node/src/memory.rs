@@ -11,6 +11,7 @@
 use std::alloc::{GlobalAlloc, Layout};
 use std::cell::Cell;
 use std::fs::File;
+use std::num::NonZero;
 use std::os::unix::fs::FileExt;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
@@ -109,7 +110,7 @@ pub fn keep_below(ceiling_bytes: usize) {
         keep_c_heaps(LOW_HEAPS);
     } else {
         give_back_after(DELAY_MS);
-        keep_c_heaps(available_parallelism().map_or(LOW_HEAPS, |threads| threads.get()));
+        keep_c_heaps(available_parallelism().map_or(LOW_HEAPS, NonZero::get));
     }
 }
 

@@ -66,6 +66,11 @@ impl Exporter {
         self.handle.metrics()
     }
 
+    /// Whether there is room for a request at all.
+    pub(crate) fn admit(&self) -> Result<(), Fault> {
+        Ok(self.handle.admit()?)
+    }
+
     /// `announced` is how long the body will be as it is sent, if somebody said. None where the edge has no
     /// room for what comes of it.
     pub(crate) fn unpacker(
@@ -73,7 +78,7 @@ impl Exporter {
         coding: Coding,
         announced: Option<u64>,
     ) -> Result<Unpacker, Fault> {
-        self.handle.admit()?;
+        self.admit()?;
         self.unpacker_up_to(self.request_bytes, coding, announced)
     }
 

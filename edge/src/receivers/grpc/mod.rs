@@ -74,6 +74,8 @@ async fn handle(service: &Service, head: &Parts, body: &mut Body) -> Result<Repl
     }
     let path = head.uri.path();
     if let Some(signal) = Signal::of_grpc_path(path) {
+        // Before anything of the message is there.
+        service.exporter.admit()?;
         let open = |coding, length| service.exporter.unpacker(coding, Some(length));
         let message = receive(service, head, body, open).await?;
         let tenant = tenant_of(&head.headers);
