@@ -9,6 +9,7 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use thiserror::Error;
 use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::time::Instant;
 use tributary_proto::{BootId, EdgeId, ShardId, SourceId};
 use tributary_spanmetrics::codec::DecodeError;
 use tributary_spanmetrics::{Config, Groups};
@@ -238,7 +239,8 @@ impl Edge {
             group_limit: options.groups,
             group_idle: options.group_idle,
             ceiling: options.ceiling,
-            retired_at_ms: i64::MIN,
+            began: Instant::now(),
+            retire_next: Instant::now(),
             definitions,
             segments: VecDeque::from([(log.next_index(), dedup.end())]),
             dedup,

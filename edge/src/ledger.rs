@@ -9,6 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tracing::warn;
@@ -37,6 +38,7 @@ pub(crate) struct Ledger {
     unsettled: BTreeMap<Index, Unsettled>,
     /// Seals taken in so far.
     seals: u64,
+    running_ms: i64,
     /// Records before this place are lost.
     is_damaged: bool,
 }
@@ -82,6 +84,7 @@ impl Ledger {
             defined: HashMap::new(),
             unsettled: BTreeMap::new(),
             seals: 0,
+            running_ms: 0,
             is_damaged: false,
         }
     }
@@ -255,8 +258,14 @@ impl Ledger {
         self.sources.values().map(|known| known.totals.bytes()).sum()
     }
 
-    /// Lets go of the groups that have had nothing since `before`; answers how many.
-    pub(crate) fn retire(&mut self, before: WindowEnd) -> usize {
+    /// How long the edge has run by now. Groups grow idle by it, since a clock may step.
+    pub(crate) fn has_run(&mut self, running: Duration) {
+        self.running_ms = whole_ms(running);
+    }
+
+    /// Lets go of the groups that have had nothing for `idle`; answers how many.
+    pub(crate) fn retire(&mut self, idle: Duration) -> usize {
+        let before = WindowEnd(self.running_ms.saturating_sub(whole_ms(idle)));
         let mut used = BTreeSet::new();
         for known in self.sources.values_mut() {
             used.extend(known.open.gathered().slots());
@@ -295,6 +304,7 @@ impl Ledger {
 
     fn seal(&mut self, at: Index, seal: &Seal) -> Sealed {
         let (mut slices, lost_from) = self.lost_before(seal);
+        let running_ms = self.running_ms;
         let known = self.source(seal.source);
         let before = seal.numbers.clone();
         known.number(numbers_behind(seal));
@@ -305,7 +315,7 @@ impl Ledger {
         if let Some(taken) = taken {
             let payloads = taken.gathered.slices(taken.samples, self.shards, &self.groups);
             let known = self.source(seal.source);
-            known.totals.add(&taken.gathered, WindowEnd(seal.sealed_to_ms));
+            known.totals.add(&taken.gathered, WindowEnd(running_ms));
             for (shard, payload) in payloads {
                 let shard = ShardId(shard);
                 if !seal.shards.contains(&shard) {
@@ -330,10 +340,7 @@ impl Ledger {
         let named: BTreeSet<_> = standing.sources.iter().map(|of| of.source).collect();
         self.sources.retain(|source, _| named.contains(source));
         for SourceStanding { source, touched, sealed, numbers } in standing.sources {
-            let reach = match sealed {
-                Some((Scope::Ended { ahead_ms }, until_ms)) => Some((ahead_ms, until_ms)),
-                _ => None,
-            };
+            let reach = sealed.and_then(|(scope, until_ms)| Some((scope.ahead_ms()?, until_ms)));
             // Every seal that is not settled was read or is named: what others took is with the shards.
             self.take_lost(source, &numbers, reach);
             let known = self.source(source);
@@ -348,10 +355,11 @@ impl Ledger {
     /// The slices of seals that are lost, as far as this seal tells of them: their first number has all
     /// that they may have taken. A shard that has it, or has none of theirs, counts exactly.
     fn lost_before(&mut self, seal: &Seal) -> (Vec<Slice>, Option<Index>) {
-        let reach = match seal.scope {
-            Scope::Ended { ahead_ms } => Some((ahead_ms, seal.sealed_to_ms.saturating_sub(1))),
-            Scope::Whole => None,
+        let until_ms = match seal.scope {
+            Scope::Again { .. } => seal.sealed_to_ms,
+            Scope::Ended { .. } | Scope::Whole => seal.sealed_to_ms.saturating_sub(1),
         };
+        let reach = seal.scope.ahead_ms().map(|ahead_ms| (ahead_ms, until_ms));
         let source = seal.source;
         let is_doubtful = self.source(source).is_doubtful;
         let before = self.source(source).numbers.clone();
@@ -416,6 +424,10 @@ impl Source {
         self.is_numbered = true;
         self.is_doubtful = false;
     }
+}
+
+fn whole_ms(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// The last seq given to each shard, this seal's slices included.

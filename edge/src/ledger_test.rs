@@ -13,6 +13,7 @@ use crate::record::RequestHead;
 
 const SHARDS: u16 = 4;
 const ENDED: Scope = Scope::Ended { ahead_ms: 30_000 };
+const AGAIN: Scope = Scope::Again { ahead_ms: 30_000 };
 
 /// A journal in memory and the ledger that lives beside it.
 struct Life {
@@ -436,6 +437,32 @@ fn a_seal_that_is_lost_takes_what_it_may_have_taken_under_its_own_numbers() {
     let behind = ends.iter().rposition(|ends| ends.contains(&30_000)).expect("the next");
     assert!(of_lost < behind && named[of_lost].1 < named[behind].1, "{named:?} {ends:?}");
     assert_eq!(next.ledger.touched(source(1)), Touched::Damaged);
+}
+
+#[test]
+fn a_lost_seal_may_have_come_as_far_as_one_that_promises_nothing_further() {
+    let mut life = Life::new();
+    life.boot(1);
+    life.request(1, &[("cart", 10)]);
+    life.seal(1, ENDED, 20).expect("a window ended");
+    // By a clock that is behind the promise: the same window, three times.
+    life.request(1, &[("cart", 20)]);
+    let lost = life.seal(1, AGAIN, 20).expect("a window ended");
+    life.request(1, &[("cart", 20)]);
+    let last = life.seal(1, AGAIN, 20).expect("a window ended");
+    let mut next = Life::new();
+    let mut named = Vec::new();
+    for (at, record) in &life.journal {
+        if *at == lost {
+            next.ledger.damaged();
+            continue;
+        }
+        let sealed = next.ledger.take_in(*at, record.clone()).expect("all is defined");
+        named.extend(sealed.into_iter().flat_map(|sealed| sealed.slices).map(|slice| slice.seq.0));
+    }
+    assert_eq!(life.unsettled[&last][0].seq, Seq(3));
+    // A shard that has the second has counted some of it. As the third it would count twice.
+    assert_eq!(named, [1, 2]);
 }
 
 #[test]

@@ -115,6 +115,8 @@ pub(crate) enum Scope {
     /// Those that have ended, and those that end more than `ahead_ms` after `sealed_to`, so that a
     /// span from the future does not hold the journal.
     Ended { ahead_ms: i64 },
+    /// The same, where `sealed_to` was promised before: earlier seals may have come as far.
+    Again { ahead_ms: i64 },
     /// All: the source is over.
     Whole,
 }
@@ -344,12 +346,25 @@ impl SourceStanding {
 const NEVER: u8 = 0;
 const ENDED: u8 = 1;
 const WHOLE: u8 = 2;
+const AGAIN: u8 = 3;
 
 impl Scope {
+    /// How far behind `sealed_to` what it takes begins again; `None` where it takes all.
+    pub(crate) fn ahead_ms(self) -> Option<i64> {
+        match self {
+            Scope::Ended { ahead_ms } | Scope::Again { ahead_ms } => Some(ahead_ms),
+            Scope::Whole => None,
+        }
+    }
+
     fn encode(self, w: &mut Writer) {
         match self {
             Scope::Ended { ahead_ms } => {
                 w.u8(ENDED);
+                w.signed(ahead_ms);
+            }
+            Scope::Again { ahead_ms } => {
+                w.u8(AGAIN);
                 w.signed(ahead_ms);
             }
             Scope::Whole => w.u8(WHOLE),
@@ -365,6 +380,7 @@ impl Scope {
         match kind {
             ENDED => Ok(Scope::Ended { ahead_ms: r.signed()? }),
             WHOLE => Ok(Scope::Whole),
+            AGAIN => Ok(Scope::Again { ahead_ms: r.signed()? }),
             _ => Err(DecodeError::Bad("scope of a seal")),
         }
     }
@@ -394,7 +410,7 @@ mod tests {
     use tributary_proto::{BootId, EdgeId};
     use tributary_spanmetrics::{Labels, LayoutId, Slot, SpanKind, StatusCode, WindowEnd};
 
-    fn records() -> [Record; 9] {
+    fn records() -> [Record; 10] {
         let source = SourceId { edge: EdgeId([3; 16]), boot: BootId([4; 8]) };
         let numbers = vec![Seq(0), Seq(700)];
         let shards = BTreeSet::from([ShardId(0), ShardId(300)]);
@@ -437,6 +453,7 @@ mod tests {
             Record::Samples { source, content },
             Record::Seal(seal(Scope::Ended { ahead_ms: 30_000 })),
             Record::Seal(seal(Scope::Whole)),
+            Record::Seal(seal(Scope::Again { ahead_ms: 30_000 })),
             Record::Standing(Standing {
                 sources: vec![
                     stands(Touched::Not, None),
@@ -475,7 +492,7 @@ mod tests {
         assert_eq!(read(&[1, 99]), Err(DecodeError::Bad("record kind")));
     }
 
-    const PINNED: [&str; 9] = [
+    const PINNED: [&str; 10] = [
         "0101 source ",
         "0106 source 0101904e02050401ac020764656661756c740473686f7003706179020201047a6f6e65016200",
         "0102 source 0764656661756c7402010000000000000000000000000000078080a8b1e39fe7cb17882701\
@@ -483,6 +500,7 @@ mod tests {
         "0107 source 020100",
         "0109 source 01e0d403010200bc050200ac02",
         "0109 source 02010200bc050200ac02",
+        "0109 source 03e0d403010200bc050200ac02",
         "010803 source 00000200bc05 source 010102010200bc05 source 0202000200bc0501f403 source 02010200bc050200ac02",
         "01080000",
         "0105 source ",

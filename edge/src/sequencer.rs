@@ -4,6 +4,7 @@
 //! All requests that wait become one batch and one sync; only then do they merge into the windows and
 //! are answered. A seal goes through the same journal, so what it takes is decided by where it stands.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tracing::{info, warn};
 use tributary_proto::{Entry, ShardId, SourceId};
-use tributary_spanmetrics::{Groups, WindowEnd};
+use tributary_spanmetrics::Groups;
 use tributary_store::log::{Index, LogError, SegmentLog};
 use tributary_store::plants::{self, Plant};
 
@@ -37,7 +38,7 @@ const MAX_BACKLOG: u64 = 64;
 /// Fingerprints that are copied to their log at a time.
 const CARRIED: u64 = 64 << 10;
 /// How often groups that have had nothing for long are looked for.
-const RETIRE_EVERY_MS: i64 = 60_000;
+const RETIRE_EVERY: Duration = Duration::from_secs(60);
 /// Windows that begin this many widths after the seal are not waited for.
 const AHEAD_WINDOWS: i64 = 3;
 
@@ -56,7 +57,8 @@ pub(crate) struct Sequencer {
     pub(crate) ceiling: Ceiling,
     /// A group that has had nothing for so long is forgotten.
     pub(crate) group_idle: Duration,
-    pub(crate) retired_at_ms: i64,
+    pub(crate) began: Instant,
+    pub(crate) retire_next: Instant,
     /// Of the requests of `current`.
     pub(crate) definitions: Option<Definitions>,
     pub(crate) dedup: Dedup,
@@ -261,26 +263,37 @@ impl Sequencer {
     }
 
     async fn tick(&mut self) {
-        let sealed_to_ms = self.sealable_to();
-        if sealed_to_ms > self.sealed_to_ms && self.ledger.backlog() < MAX_BACKLOG {
-            let scope = Scope::Ended { ahead_ms: AHEAD_WINDOWS * self.window_ms };
-            let sealed = match self.current {
-                Some(source) => self.seal(source, scope, sealed_to_ms).await,
-                None => Ok(()),
-            };
-            match sealed {
-                Ok(()) => {
-                    self.sealed_to_ms = sealed_to_ms;
-                    self.promise_all();
-                }
-                Err(error) => warn!(%error, "a window could not be sealed; it is tried again"),
-            }
-        }
+        self.ledger.has_run(self.began.elapsed());
+        self.seal_windows().await;
         self.settle().await;
         self.trim().await;
         self.finish_old_sources().await;
         self.retire_groups();
         self.observe();
+    }
+
+    /// Seals what has ended. A promise stands, so where the clock is behind it there is nothing to promise,
+    /// and what came late to it goes along all the same.
+    async fn seal_windows(&mut self) {
+        let Some(source) = self.current else { return };
+        let ahead_ms = AHEAD_WINDOWS * self.window_ms;
+        let sealable_to_ms = self.sealable_to();
+        let (scope, sealed_to_ms) = match sealable_to_ms.cmp(&self.sealed_to_ms) {
+            Ordering::Greater => (Scope::Ended { ahead_ms }, sealable_to_ms),
+            // The next window is about to end.
+            Ordering::Equal => return,
+            Ordering::Less => (Scope::Again { ahead_ms }, self.sealed_to_ms),
+        };
+        if self.ledger.backlog() >= MAX_BACKLOG {
+            return;
+        }
+        match self.seal(source, scope, sealed_to_ms).await {
+            Ok(()) => {
+                self.sealed_to_ms = sealed_to_ms;
+                self.promise_all();
+            }
+            Err(error) => warn!(%error, "a window could not be sealed; it is tried again"),
+        }
     }
 
     /// Seals what the scope says and sends the slices on their way, if there is anything.
@@ -429,11 +442,10 @@ impl Sequencer {
     }
 
     fn retire_groups(&mut self) {
-        let now_ms = self.sealed_to_ms;
-        if now_ms.saturating_sub(self.retired_at_ms) >= RETIRE_EVERY_MS {
-            self.retired_at_ms = now_ms;
-            let idle_ms = i64::try_from(self.group_idle.as_millis()).unwrap_or(i64::MAX);
-            let retired = self.ledger.retire(WindowEnd(now_ms.saturating_sub(idle_ms)));
+        let now = Instant::now();
+        if now >= self.retire_next {
+            self.retire_next = now + RETIRE_EVERY;
+            let retired = self.ledger.retire(self.group_idle);
             self.metrics.groups_retired.add(retired as u64);
         }
     }

@@ -130,12 +130,9 @@ impl OpenWindows {
 }
 
 fn takes(scope: Scope, sealed_to_ms: i64, end: WindowEnd) -> bool {
-    match scope {
-        Scope::Whole => true,
-        Scope::Ended { ahead_ms } => {
-            end.0 <= sealed_to_ms || end.0 > sealed_to_ms.saturating_add(ahead_ms)
-        }
-    }
+    scope.ahead_ms().is_none_or(|ahead_ms| {
+        end.0 <= sealed_to_ms || end.0 > sealed_to_ms.saturating_add(ahead_ms)
+    })
 }
 
 #[cfg(test)]

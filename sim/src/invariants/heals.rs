@@ -11,9 +11,9 @@ use tributary_store::StoreHandle;
 use super::{Violation, violated};
 use crate::clock::now_ms;
 
-/// After the last seal that anything waits for, be it that of the last window, which may be a minute ahead.
-/// Then come its width, its grace, the edges' skew, a lane's longest pause, and as much again.
-const BOUND: Duration = Duration::from_secs(120);
+/// After the last seal that anything waits for come a wire's longest delay, a lane's longest pause, and as
+/// much again.
+const BOUND: Duration = Duration::from_secs(45);
 const GLANCE: Duration = Duration::from_millis(500);
 
 /// What has to come about.
@@ -22,7 +22,7 @@ pub(crate) struct Healed {
     pub(crate) complete_to_ms: i64,
     /// And these are all that live.
     pub(crate) live: BTreeSet<SourceId>,
-    /// By then everything is sealed that was taken, in the world's time.
+    /// By then everything is sealed that was taken, in the world's time. No clock that was ahead puts it off.
     pub(crate) sealed_at_ms: i64,
 }
 

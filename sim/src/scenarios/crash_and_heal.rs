@@ -261,7 +261,8 @@ impl World {
         let last = self.clients.oracle.borrow().greatest_tally().last_window_end_ms();
         let complete_to_ms = last.unwrap_or_default();
         let live = lives.iter().map(|life| life.source).collect();
-        let healed = Healed { complete_to_ms, live, sealed_at_ms: self.all_sealed_at_ms(&lives) };
+        let healed =
+            Healed { complete_to_ms, live, sealed_at_ms: all_sealed_at_ms(complete_to_ms) };
         let took = invariants::heals(&store, &healed).await;
         // Whatever was seen before says more than what it led to.
         self.observed.check()?;
@@ -316,15 +317,6 @@ impl World {
         Ok(())
     }
 
-    /// When the last seal that anything waits for was made, in the world's time: an edge whose clock was ahead
-    /// seals nothing before the time that it has promised has come.
-    fn all_sealed_at_ms(&self, lives: &[Life]) -> i64 {
-        let edges = self.clients.edges.iter().zip(lives);
-        let furthest = edges.map(|(edge, life)| edge.clock.furthest_ms_since(life.began_ms));
-        let furthest_ms = furthest.fold(now_ms(), i64::max);
-        furthest_ms + GRACE.as_millis() as i64 + 3 * WINDOW_MS
-    }
-
     async fn sum_up(&self) {
         let fates = self.clients.oracle.borrow().fates();
         let (mut trimmed, mut forgotten) = (0, 0);
@@ -334,6 +326,12 @@ impl World {
         }
         self.summary.close(self.clients.counts(), fates, [trimmed, forgotten]);
     }
+}
+
+/// When the last seal that anything waits for was made, in the world's time: that of the last window, or the
+/// next one, with what came late to a promise. A further window is for the edges' skew.
+fn all_sealed_at_ms(last_window_ms: i64) -> i64 {
+    now_ms().max(last_window_ms) + GRACE.as_millis() as i64 + 2 * WINDOW_MS
 }
 
 async fn pause(ms: std::ops::Range<u64>) {
