@@ -21,7 +21,7 @@ use tributary_store::plants::{self, Plant};
 use crate::ceiling::Ceiling;
 use crate::clock::Clock;
 use crate::dedup::{Dedup, FingerprintLog, Place};
-use crate::definitions::Definitions;
+use crate::definitions::{Definitions, Due};
 use crate::ingest::{Cargo, Command, Refusal, Waiting};
 use crate::lane::{Cause, Report};
 use crate::ledger::{Ledger, Sealed};
@@ -31,6 +31,8 @@ use crate::totals::Ask;
 
 /// Requests that one sync takes at most.
 pub(crate) const BATCH_REQUESTS: usize = 1024;
+/// A batch ends with the request that brings what is defined for it to so many bytes.
+const BATCH_DUE_BYTES: usize = 8 << 20;
 /// This many seals after one that is not answered no further window is sealed: the journal holds them.
 /// A shard remembers the digests of twice as many slices, so that none that is offered again after a
 /// crash is taken for a fork.
@@ -155,44 +157,51 @@ impl Sequencer {
             return;
         }
         let mut commands = std::mem::take(waiting);
-        if plants::is(Plant::CancelledRequestDropped) {
-            drop_cancelled(&mut commands);
-        }
-        let appended = if self.log.bytes() > self.journal_limit_bytes {
+        #[cfg(feature = "plants")]
+        planted::drop_cancelled(&mut commands);
+        while !commands.is_empty() {
             let (bytes, limit) = (self.log.bytes(), self.journal_limit_bytes);
-            Err(Refusal::Journal(format!("it holds {bytes} bytes of at most {limit}")))
-        } else {
-            let appended = self.append_commands(&commands).await;
-            appended.map_err(|error| Refusal::Journal(error.to_string()))
-        };
-        match appended {
-            Ok(first) => self.count(first, commands),
-            Err(refusal) => {
-                for command in commands {
-                    if let Cargo::Request(waiting) = command.cargo {
-                        waiting.registered.refuse(refusal.clone());
-                    }
-                    let _ = command.answer.send(Err(refusal.clone()));
-                }
+            if bytes > limit {
+                let full = format!("it holds {bytes} bytes of at most {limit}");
+                return refuse(&Refusal::Journal(full), commands);
+            }
+            let (due, batch) = self.next_batch(&mut commands);
+            match self.append_commands(&due, &batch).await {
+                Ok(first) => self.count(first, batch),
+                Err(error) => refuse(&Refusal::Journal(error.to_string()), batch),
             }
         }
     }
 
-    /// Appends the commands' records behind what they name; answers the first command's index.
-    async fn append_commands(&mut self, commands: &[Command]) -> Result<Index, LogError> {
+    /// As many of the commands as one sync takes, and what has to stand before them.
+    fn next_batch(&mut self, commands: &mut Vec<Command>) -> (Due, Vec<Command>) {
         self.enter_segment();
-        let requests = commands.iter().filter_map(|command| match &command.cargo {
-            Cargo::Request(waiting) => Some(&waiting.partial),
-            Cargo::Samples(_) => None,
-        });
         let definitions =
             self.definitions.as_mut().expect("only an edge with a source takes requests");
-        let defines = definitions.due(requests);
+        let mut due = Due::default();
+        let ends_with = commands.iter().position(|command| {
+            if let Cargo::Request(waiting) = &command.cargo {
+                definitions.require(&waiting.partial, &mut due);
+            }
+            due.bytes >= BATCH_DUE_BYTES
+        });
+        let later = ends_with.map(|at| commands.split_off(at + 1)).unwrap_or_default();
+        (due, std::mem::replace(commands, later))
+    }
+
+    /// Appends the commands' records behind what they name; answers the first command's index.
+    async fn append_commands(
+        &mut self,
+        due: &Due,
+        commands: &[Command],
+    ) -> Result<Index, LogError> {
+        let definitions =
+            self.definitions.as_mut().expect("only an edge with a source takes requests");
+        let defines = definitions.records(due);
         let standing = (self.to_restate > 0).then(|| self.ledger.standing(None));
         let before = defines.len() + usize::from(standing.is_some());
         let is_said = standing.is_some();
         let standing = standing.into_iter().map(|standing| standing.encode().into());
-        let defines = defines.into_iter().map(|define| Record::Define(define).encode().into());
         let records = standing.chain(defines);
         let records = records.chain(commands.iter().map(|command| command.record.clone()));
         let appended = self.append(records.collect()).await;
@@ -556,12 +565,29 @@ impl Sequencer {
     }
 }
 
-/// Only planted.
-fn drop_cancelled(commands: &mut Vec<Command>) {
-    let cancelled = commands.extract_if(.., |command| command.answer.is_closed());
-    for command in cancelled {
+/// Nothing of the commands counts.
+fn refuse(refusal: &Refusal, commands: Vec<Command>) {
+    for command in commands {
         if let Cargo::Request(waiting) = command.cargo {
-            waiting.registered.complete(waiting.uptime, waiting.counts.answer);
+            waiting.registered.refuse(refusal.clone());
+        }
+        let _ = command.answer.send(Err(refusal.clone()));
+    }
+}
+
+#[cfg(feature = "plants")]
+mod planted {
+    use super::{Cargo, Command, Plant, plants};
+
+    pub(super) fn drop_cancelled(commands: &mut Vec<Command>) {
+        if !plants::is(Plant::CancelledRequestDropped) {
+            return;
+        }
+        let cancelled = commands.extract_if(.., |command| command.answer.is_closed());
+        for command in cancelled {
+            if let Cargo::Request(waiting) = command.cargo {
+                waiting.registered.complete(waiting.uptime, waiting.counts.answer);
+            }
         }
     }
 }

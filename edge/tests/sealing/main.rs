@@ -1,4 +1,5 @@
 //! When windows are sealed, what is let go of behind that, and what is refused where nothing can be.
 
 mod clock;
+mod wide;
 mod world;
