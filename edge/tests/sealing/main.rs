@@ -1,5 +1,6 @@
 //! When windows are sealed, what is let go of behind that, and what is refused where nothing can be.
 
 mod clock;
+mod full;
 mod wide;
 mod world;
