@@ -241,8 +241,9 @@ impl Edge {
             ceiling: options.ceiling,
             began: Instant::now(),
             retire_next: Instant::now(),
+            observe_next: Instant::now(),
             definitions,
-            segments: VecDeque::from([(log.next_index(), dedup.end())]),
+            segments: VecDeque::new(),
             dedup,
             fingerprints,
             carried,
@@ -270,3 +271,7 @@ impl Edge {
         Ok(Edge { sequencer, lanes })
     }
 }
+
+#[cfg(test)]
+#[path = "edge_test.rs"]
+mod tests;

@@ -39,6 +39,7 @@ const BATCH_DUE_BYTES: usize = 8 << 20;
 const MAX_BACKLOG: u64 = 64;
 /// Fingerprints that are copied to their log at a time.
 const CARRIED: u64 = 64 << 10;
+const OBSERVE_EVERY: Duration = Duration::from_secs(1);
 /// How often groups that have had nothing for long are looked for.
 const RETIRE_EVERY: Duration = Duration::from_secs(60);
 /// Windows that begin this many widths after the seal are not waited for.
@@ -61,6 +62,8 @@ pub(crate) struct Sequencer {
     pub(crate) group_idle: Duration,
     pub(crate) began: Instant,
     pub(crate) retire_next: Instant,
+    /// When open windows are looked at again, for the metrics.
+    pub(crate) observe_next: Instant,
     /// Of the requests of `current`.
     pub(crate) definitions: Option<Definitions>,
     pub(crate) dedup: Dedup,
@@ -228,7 +231,7 @@ impl Sequencer {
     }
 
     /// Before each append: what it begins has to stand alone.
-    fn enter_segment(&mut self) {
+    pub(crate) fn enter_segment(&mut self) {
         let first = self.log.next_index();
         let is_known = self.segments.back().is_some_and(|(known, _)| *known == first);
         if self.log.begins_segment() && !is_known {
@@ -268,7 +271,7 @@ impl Sequencer {
             let _ = command.answer.send(Ok(()));
         }
         self.limit_groups();
-        self.observe_open();
+        self.observe_open_at_times();
     }
 
     async fn tick(&mut self) {
@@ -471,13 +474,21 @@ impl Sequencer {
         self.groups.set_limit(limit.min(self.group_limit));
     }
 
-    fn observe_open(&self) {
+    /// There may be a hundred thousand open windows: looking at all of them is not for each batch.
+    fn observe_open_at_times(&mut self) {
+        if Instant::now() >= self.observe_next {
+            self.observe_open();
+        }
+    }
+
+    fn observe_open(&mut self) {
+        self.observe_next = Instant::now() + OBSERVE_EVERY;
         let (deltas, bytes) = self.ledger.open();
         self.metrics.open_deltas.set(deltas as u64);
         self.metrics.open_bytes.set(bytes as u64);
     }
 
-    fn observe(&self) {
+    fn observe(&mut self) {
         self.limit_groups();
         self.observe_open();
         self.metrics.totals_bytes.set(self.ledger.totals_bytes() as u64);

@@ -2,5 +2,6 @@
 
 mod clock;
 mod full;
+mod observed;
 mod wide;
 mod world;
