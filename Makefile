@@ -77,7 +77,8 @@ chaos-build:
 	@$(WITH_ENV); cargo build $(CARGO_FLAGS) --release -p tributary-chaos
 
 sim: ## the simulation: SEEDS=20
-	@$(WITH_ENV); .ci/setup sim; $(SIM) run $(CARGO_FLAGS) -q -p tributary-sim -- --seeds $(SEEDS) $(ARGS)
+	@$(WITH_ENV); .ci/setup sim; $(SIM) test $(CARGO_FLAGS) -q -p tributary-sim
+	@$(WITH_ENV); $(SIM) run $(CARGO_FLAGS) -q -p tributary-sim -- --seeds $(SEEDS) $(ARGS)
 
 # SECONDS is 600 here unless it is given.
 fuzz: ## coverage-guided fuzzing: SECONDS=600 for each of TARGETS="protobuf json decompressors records"

@@ -3,6 +3,8 @@
 #[cfg(madsim)]
 mod arguments;
 #[cfg(madsim)]
+mod minima;
+#[cfg(madsim)]
 mod runner;
 
 #[cfg(madsim)]

@@ -11,6 +11,7 @@ use anyhow::{Context, bail};
 use tributary_sim::{Course, Outcome, Plant};
 
 use crate::arguments::Arguments;
+use crate::minima::Happened;
 
 /// One seed, here. The last line is the trace's hash and the verdict.
 pub(crate) fn one(seed: u64, arguments: &Arguments) -> ExitCode {
@@ -39,16 +40,17 @@ pub(crate) fn many(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Whether no seed breaks anything.
+/// Whether no seed breaks anything, and enough happened in them.
 fn holds(arguments: &Arguments, is_damaged: bool) -> anyhow::Result<bool> {
     let course = Course { plant: None, is_damaged };
     let (name, flags) =
         if is_damaged { ("damage", "--damage") } else { ("crash and heal", "--plant none") };
     let began = Instant::now();
-    let mut failed = Vec::new();
+    let (mut failed, mut happened) = (Vec::new(), Happened::default());
     for seed in seeds(arguments) {
         let story = twice(seed, course, arguments.print)?;
         println!("seed {seed}: {}", story.last);
+        happened.add(story.last.split("; ").nth(1).unwrap_or_default());
         if !story.is_good {
             failed.push(seed);
         }
@@ -62,7 +64,9 @@ fn holds(arguments: &Arguments, is_damaged: bool) -> anyhow::Result<bool> {
     for seed in &failed {
         println!("  again: make sim ARGS=\"--one {seed} {flags} --print\"");
     }
-    Ok(failed.is_empty())
+    let too_rare = happened.too_rare(is_damaged);
+    too_rare.iter().for_each(|what| println!("  too little happened: {what}"));
+    Ok(failed.is_empty() && too_rare.is_empty())
 }
 
 /// Whether one of the seeds catches the bug; the first that does is enough.

@@ -22,7 +22,7 @@ use crate::wire::Wire;
 
 pub(crate) const GRACE: Duration = Duration::from_secs(3);
 /// Small, so that segments are rolled and trimmed many times in every run.
-const SEGMENT_BYTES: u64 = 4 << 10;
+pub(crate) const SEGMENT_BYTES: u64 = 4 << 10;
 /// Small, so that a disk that stalls has requests turned away.
 const QUEUE_BYTES: usize = 32 << 10;
 /// Short, so that groups are retired while requests name them.

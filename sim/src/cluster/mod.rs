@@ -5,7 +5,7 @@ mod edge;
 mod outage;
 
 pub(crate) use self::core::CoreNode;
-pub(crate) use edge::{EdgeNode, GRACE, Life};
+pub(crate) use edge::{EdgeNode, GRACE, Life, SEGMENT_BYTES};
 pub(crate) use outage::{Machine, Outage};
 
 /// As many as production has by default.

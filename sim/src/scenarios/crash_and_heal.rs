@@ -98,6 +98,7 @@ impl World {
     async fn round(&self) {
         pause(500..9_000).await;
         let down_ms = thread_rng().gen_range(1..12_000);
+        self.summary.count(|counts| &mut counts.outages);
         let which = thread_rng().gen_range(0..4);
         match self.clients.edges.get(which) {
             Some(edge) => {
@@ -268,6 +269,9 @@ impl World {
         self.observed.check()?;
         let took = took?;
         self.trace.event(format_args!("healed after {took:?}"));
+        for (edge, life) in self.clients.edges.iter().zip(&lives) {
+            invariants::journal_is_let_go(edge.region, life.handle.metrics()).await?;
+        }
         let held = self.watch(|_| true).await?.expect("the core stays up");
         let oracle = &self.clients.oracle;
         if !self.observed.is_damage_told() {
