@@ -1,6 +1,5 @@
 //! An edge: opens the journal, derives again what an earlier start left, runs.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +8,6 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use thiserror::Error;
 use tokio::sync::{Semaphore, mpsc, watch};
-use tokio::time::Instant;
 use tributary_proto::{BootId, EdgeId, ShardId, SourceId};
 use tributary_spanmetrics::codec::DecodeError;
 use tributary_spanmetrics::{Config, Groups};
@@ -20,17 +18,17 @@ use crate::apart::set_apart;
 use crate::ceiling::Ceiling;
 use crate::clock::Clock;
 use crate::dedup::{self, Dedup, FingerprintLog, RunningTime};
-use crate::definitions::Definitions;
 use crate::identity;
-use crate::ingest::{Command, EdgeHandle};
+use crate::ingest::EdgeHandle;
 use crate::lane::Lane;
 use crate::ledger::Ledger;
 use crate::metrics::EdgeMetrics;
 use crate::record::Record;
 use crate::replay::replay;
-use crate::sequencer::Sequencer;
+use crate::sequencer::{Found, Inlets, Lanes, Sequencer};
 use crate::shards::Shards;
-use crate::totals::{ASKS, Ask, TotalsHandle};
+use crate::totals::{ASKS, TotalsHandle};
+use crate::upkeep::Upkeep;
 use crate::walkers::Walkers;
 
 #[derive(Clone, Debug)]
@@ -96,14 +94,8 @@ pub enum EdgeError {
     Record { at: Index, error: DecodeError },
 }
 
-/// What reaches a sequencer from outside.
-struct Inlets {
-    commands: mpsc::UnboundedReceiver<Command>,
-    asks: mpsc::Receiver<Ask>,
-}
-
 pub struct Edge {
-    sequencer: Sequencer,
+    pub(crate) sequencer: Sequencer,
     lanes: Vec<Lane>,
 }
 
@@ -126,15 +118,15 @@ impl Edge {
         let current = Some((source, fresh.seed));
         let opened = Self::start(options, current, files, clock.clone(), shards, inlets).await?;
         let sequencer = &opened.sequencer;
-        let groups = sequencer.groups.clone();
+        let groups = sequencer.groups().clone();
         let handle = EdgeHandle {
             source,
             walkers: Arc::new(Walkers::new(config.clone(), groups, fresh.seed)),
             config,
             clock,
-            running: RunningTime::go_on_from(sequencer.dedup.latest()),
-            metrics: sequencer.metrics.clone(),
-            dedup: sequencer.dedup.clone(),
+            running: RunningTime::go_on_from(sequencer.dedup().latest()),
+            metrics: sequencer.metrics().clone(),
+            dedup: sequencer.dedup().clone(),
             commands: commands_in,
             totals: TotalsHandle { asks: asks_in },
             room: Arc::new(Semaphore::new(queue_bytes)),
@@ -158,7 +150,7 @@ impl Edge {
 
     /// What it counts: for one that nobody speaks to.
     pub fn metrics(&self) -> &Arc<EdgeMetrics> {
-        &self.sequencer.metrics
+        self.sequencer.metrics()
     }
 
     /// Runs until `shutdown` says stop. What was answered is in the journal by then; what is under way
@@ -185,7 +177,7 @@ impl Edge {
         files: Arc<dyn Files>,
         clock: Arc<dyn Clock>,
         shards: Arc<dyn Shards>,
-        Inlets { commands, asks }: Inlets,
+        inlets: Inlets,
     ) -> Result<Edge, EdgeError> {
         let metrics = Arc::new(EdgeMetrics::default());
         let dedup_options =
@@ -215,63 +207,29 @@ impl Edge {
             let standing = ledger.standing(None).encode().into();
             stands_at = Some(Index(log.append(vec![record, standing]).await?.start.0 + 1));
         }
-        let (report, reports) = mpsc::unbounded_channel();
-        let (entries, lanes): (Vec<_>, Vec<_>) = (0..shards.count())
-            .map(|shard| {
-                let (entries, receiver) = mpsc::unbounded_channel();
-                let lane = Lane {
-                    shard: ShardId(shard),
-                    shards: shards.clone(),
-                    metrics: metrics.clone(),
-                    entries: receiver,
-                    reports: report.clone(),
-                };
-                (entries, lane)
-            })
-            .unzip();
+        let upkeep = Upkeep::new(fingerprints, carried, stands_at);
+        let found = Found { log, ledger, groups, dedup, upkeep, left_over: replayed.unsettled };
         let current = current.map(|(source, _)| source);
-        let layout = &options.config.layout;
-        let definitions =
-            current.map(|source| Definitions::new(source, layout.clone(), groups.clone()));
-        let sequencer = Sequencer {
-            current,
-            groups,
-            group_limit: options.groups,
-            group_idle: options.group_idle,
-            ceiling: options.ceiling,
-            began: Instant::now(),
-            retire_next: Instant::now(),
-            observe_next: Instant::now(),
-            definitions,
-            segments: VecDeque::new(),
-            dedup,
-            fingerprints,
-            carried,
-            window_ms: options.config.layout.window_ms().into(),
-            grace: options.grace,
-            journal_limit_bytes: options.journal_limit_bytes,
-            clock,
-            metrics,
-            log,
-            ledger,
-            under_way: vec![0; entries.len()],
-            promised_ms: vec![i64::MIN; entries.len()],
-            lanes: entries,
-            reports,
-            commands,
-            asks,
-            sealed_to_ms: i64::MIN,
-            closing: BTreeMap::new(),
-            to_settle: BTreeSet::new(),
-            stands_at,
-            to_restate: 1,
-            left_over: replayed.unsettled,
-            shipped_ms: BTreeMap::new(),
-        };
+        let (ends, lanes) = lay_lanes(&shards, &metrics);
+        let sequencer = Sequencer::new(current, &options, found, clock, metrics, ends, inlets);
         Ok(Edge { sequencer, lanes })
     }
 }
 
-#[cfg(test)]
-#[path = "edge_test.rs"]
-mod tests;
+/// A lane to each shard.
+fn lay_lanes(shards: &Arc<dyn Shards>, metrics: &Arc<EdgeMetrics>) -> (Lanes, Vec<Lane>) {
+    let (report, reports) = mpsc::unbounded_channel();
+    let lay = |shard| {
+        let (entries, receiver) = mpsc::unbounded_channel();
+        let lane = Lane {
+            shard: ShardId(shard),
+            shards: shards.clone(),
+            metrics: metrics.clone(),
+            entries: receiver,
+            reports: report.clone(),
+        };
+        (entries, lane)
+    };
+    let (entries, lanes) = (0..shards.count()).map(lay).unzip();
+    (Lanes { entries, reports }, lanes)
+}

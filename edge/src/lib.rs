@@ -22,6 +22,7 @@
 mod apart;
 mod ceiling;
 mod clock;
+mod closing;
 mod dedup;
 mod definitions;
 mod edge;
@@ -39,6 +40,7 @@ mod replay;
 mod sequencer;
 mod shards;
 mod totals;
+mod upkeep;
 mod walkers;
 mod windows;
 

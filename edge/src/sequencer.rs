@@ -5,7 +5,7 @@
 //! are answered. A seal goes through the same journal, so what it takes is decided by where it stands.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,14 +20,17 @@ use tributary_store::plants::{self, Plant};
 
 use crate::ceiling::Ceiling;
 use crate::clock::Clock;
-use crate::dedup::{Dedup, FingerprintLog, Place};
+use crate::closing::{Closing, Stage};
+use crate::dedup::Dedup;
 use crate::definitions::{Definitions, Due};
+use crate::edge::Options;
 use crate::ingest::{Cargo, Command, Refusal, Waiting};
 use crate::lane::{Cause, Report};
 use crate::ledger::{Ledger, Sealed};
 use crate::metrics::EdgeMetrics;
 use crate::record::{Record, Scope};
 use crate::totals::Ask;
+use crate::upkeep::Upkeep;
 
 /// Requests that one sync takes at most.
 pub(crate) const BATCH_REQUESTS: usize = 1024;
@@ -37,8 +40,6 @@ const BATCH_DUE_BYTES: usize = 8 << 20;
 /// A shard remembers the digests of twice as many slices, so that none that is offered again after a
 /// crash is taken for a fork.
 const MAX_BACKLOG: u64 = 64;
-/// Fingerprints that are copied to their log at a time.
-const CARRIED: u64 = 64 << 10;
 const OBSERVE_EVERY: Duration = Duration::from_secs(1);
 /// How often groups that have had nothing for long are looked for.
 const RETIRE_EVERY: Duration = Duration::from_secs(60);
@@ -47,55 +48,125 @@ const AHEAD_WINDOWS: i64 = 3;
 
 pub(crate) struct Sequencer {
     /// `None`: an edge that only finishes what earlier starts left.
-    pub(crate) current: Option<SourceId>,
-    pub(crate) window_ms: i64,
-    pub(crate) grace: Duration,
-    pub(crate) journal_limit_bytes: u64,
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) metrics: Arc<EdgeMetrics>,
+    current: Option<SourceId>,
+    window_ms: i64,
+    grace: Duration,
+    journal_limit_bytes: u64,
+    clock: Arc<dyn Clock>,
+    metrics: Arc<EdgeMetrics>,
+    log: SegmentLog,
+    ledger: Ledger,
+    groups: Arc<Groups>,
+    group_limit: usize,
+    ceiling: Ceiling,
+    /// A group that has had nothing for so long is forgotten.
+    group_idle: Duration,
+    began: Instant,
+    retire_next: Instant,
+    /// When open windows are looked at again, for the metrics.
+    observe_next: Instant,
+    /// Of the requests of `current`.
+    definitions: Option<Definitions>,
+    dedup: Dedup,
+    upkeep: Upkeep,
+    lanes: Vec<mpsc::UnboundedSender<(Entry, Cause)>>,
+    /// Entries under way by shard.
+    under_way: Vec<usize>,
+    /// What each shard was told of the source's windows.
+    promised_ms: Vec<i64>,
+    reports: mpsc::UnboundedReceiver<Report>,
+    inlets: Inlets,
+    sealed_to_ms: i64,
+    closing: Closing,
+    /// Seals that are answered whole and not yet noted as such.
+    to_settle: BTreeSet<Index>,
+    /// What an earlier start had sealed and not seen answered.
+    left_over: BTreeMap<Index, Sealed>,
+    /// When the seals that are not settled went on their way.
+    shipped_ms: BTreeMap<Index, i64>,
+}
+
+/// What reaches a sequencer from outside.
+pub(crate) struct Inlets {
+    pub(crate) commands: mpsc::UnboundedReceiver<Command>,
+    pub(crate) asks: mpsc::Receiver<Ask>,
+}
+
+/// The ends of the lanes, one a shard, that a sequencer holds.
+pub(crate) struct Lanes {
+    pub(crate) entries: Vec<mpsc::UnboundedSender<(Entry, Cause)>>,
+    pub(crate) reports: mpsc::UnboundedReceiver<Report>,
+}
+
+/// What a start found on its disk, and made of it.
+pub(crate) struct Found {
     pub(crate) log: SegmentLog,
     pub(crate) ledger: Ledger,
     pub(crate) groups: Arc<Groups>,
-    pub(crate) group_limit: usize,
-    pub(crate) ceiling: Ceiling,
-    /// A group that has had nothing for so long is forgotten.
-    pub(crate) group_idle: Duration,
-    pub(crate) began: Instant,
-    pub(crate) retire_next: Instant,
-    /// When open windows are looked at again, for the metrics.
-    pub(crate) observe_next: Instant,
-    /// Of the requests of `current`.
-    pub(crate) definitions: Option<Definitions>,
     pub(crate) dedup: Dedup,
-    pub(crate) fingerprints: FingerprintLog,
-    /// Up to where the fingerprints' log has what is remembered.
-    pub(crate) carried: Place,
-    /// Which requests stand before a segment of the journal.
-    pub(crate) segments: VecDeque<(Index, Place)>,
-    pub(crate) lanes: Vec<mpsc::UnboundedSender<(Entry, Cause)>>,
-    /// Entries under way by shard.
-    pub(crate) under_way: Vec<usize>,
-    /// What each shard was told of the source's windows.
-    pub(crate) promised_ms: Vec<i64>,
-    pub(crate) reports: mpsc::UnboundedReceiver<Report>,
-    pub(crate) commands: mpsc::UnboundedReceiver<Command>,
-    pub(crate) asks: mpsc::Receiver<Ask>,
-    pub(crate) sealed_to_ms: i64,
-    /// Old sources that are being closed, with the shards that have not answered yet.
-    pub(crate) closing: BTreeMap<SourceId, BTreeSet<ShardId>>,
-    /// Seals that are answered whole and not yet noted as such.
-    pub(crate) to_settle: BTreeSet<Index>,
-    /// Where this start last said how everything stands.
-    pub(crate) stands_at: Option<Index>,
-    /// How many times that is to be said again, each in another batch, before anything is let go of.
-    pub(crate) to_restate: u8,
-    /// What an earlier start had sealed and not seen answered.
+    pub(crate) upkeep: Upkeep,
     pub(crate) left_over: BTreeMap<Index, Sealed>,
-    /// When the seals that are not settled went on their way.
-    pub(crate) shipped_ms: BTreeMap<Index, i64>,
 }
 
 impl Sequencer {
+    pub(crate) fn new(
+        current: Option<SourceId>,
+        options: &Options,
+        found: Found,
+        clock: Arc<dyn Clock>,
+        metrics: Arc<EdgeMetrics>,
+        Lanes { entries: lanes, reports }: Lanes,
+        inlets: Inlets,
+    ) -> Self {
+        let Found { log, ledger, groups, dedup, upkeep, left_over } = found;
+        let layout = &options.config.layout;
+        let definitions =
+            current.map(|source| Definitions::new(source, layout.clone(), groups.clone()));
+        let now = Instant::now();
+        Sequencer {
+            current,
+            window_ms: layout.window_ms().into(),
+            grace: options.grace,
+            journal_limit_bytes: options.journal_limit_bytes,
+            clock,
+            metrics,
+            log,
+            ledger,
+            groups,
+            group_limit: options.groups,
+            ceiling: options.ceiling.clone(),
+            group_idle: options.group_idle,
+            began: now,
+            retire_next: now,
+            observe_next: now,
+            definitions,
+            dedup,
+            upkeep,
+            under_way: vec![0; lanes.len()],
+            promised_ms: vec![i64::MIN; lanes.len()],
+            lanes,
+            reports,
+            inlets,
+            sealed_to_ms: i64::MIN,
+            closing: Closing::default(),
+            to_settle: BTreeSet::new(),
+            left_over,
+            shipped_ms: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn groups(&self) -> &Arc<Groups> {
+        &self.groups
+    }
+
+    pub(crate) fn dedup(&self) -> &Dedup {
+        &self.dedup
+    }
+
+    pub(crate) fn metrics(&self) -> &Arc<EdgeMetrics> {
+        &self.metrics
+    }
+
     /// Runs until `shutdown` says stop, or, without a source of its own, until nothing is left.
     pub(crate) async fn run(mut self, mut shutdown: watch::Receiver<bool>) {
         let mut waiting = Vec::new();
@@ -116,17 +187,17 @@ impl Sequencer {
                     self.tick().await;
                     seal_due.as_mut().reset(Instant::now() + self.until_next_seal());
                 }
-                Some(ask) = self.asks.recv() => {
+                Some(ask) = self.inlets.asks.recv() => {
                     ask.answer(&self.ledger, &self.groups, self.current);
                     // Whoever asks again at once keeps requests waiting for no more than a page.
                     while waiting.len() < BATCH_REQUESTS
-                        && let Ok(command) = self.commands.try_recv()
+                        && let Ok(command) = self.inlets.commands.try_recv()
                     {
                         waiting.push(command);
                     }
                     self.take(&mut waiting).await;
                 }
-                taken = self.commands.recv_many(&mut waiting, BATCH_REQUESTS),
+                taken = self.inlets.commands.recv_many(&mut waiting, BATCH_REQUESTS),
                     if self.current.is_some() =>
                 {
                     if taken == 0 {
@@ -201,7 +272,7 @@ impl Sequencer {
         let definitions =
             self.definitions.as_mut().expect("only an edge with a source takes requests");
         let defines = definitions.records(due);
-        let standing = (self.to_restate > 0).then(|| self.ledger.standing(None));
+        let standing = self.upkeep.is_to_restate().then(|| self.ledger.standing(None));
         let before = defines.len() + usize::from(standing.is_some());
         let is_said = standing.is_some();
         let standing = standing.into_iter().map(|standing| standing.encode().into());
@@ -209,36 +280,28 @@ impl Sequencer {
         let records = records.chain(commands.iter().map(|command| command.record.clone()));
         let appended = self.append(records.collect()).await;
         match appended {
-            Ok(at) if is_said => self.restated(at),
+            Ok(at) if is_said => self.upkeep.restated(at),
             Ok(_) => {}
             Err(_) => self.define_anew(),
         }
         Ok(Index(appended?.0 + before as u64))
     }
 
-    fn restated(&mut self, at: Index) {
-        self.stands_at = Some(at);
-        self.to_restate -= 1;
-    }
-
     /// Says again how everything stands, where nobody's request has brought that along.
     async fn restate(&mut self) -> Result<(), LogError> {
-        while self.to_restate > 0 {
+        while self.upkeep.is_to_restate() {
             let at = self.append(vec![self.ledger.standing(None).encode().into()]).await?;
-            self.restated(at);
+            self.upkeep.restated(at);
         }
         Ok(())
     }
 
     /// Before each append: what it begins has to stand alone.
-    pub(crate) fn enter_segment(&mut self) {
-        let first = self.log.next_index();
-        let is_known = self.segments.back().is_some_and(|(known, _)| *known == first);
-        if self.log.begins_segment() && !is_known {
-            self.segments.push_back((first, self.dedup.end()));
+    fn enter_segment(&mut self) {
+        if self.log.begins_segment()
+            && self.upkeep.begin_segment(self.log.next_index(), self.dedup.end())
+        {
             self.define_anew();
-            // It stands alone, and would without one of its records.
-            self.to_restate = 2;
         }
     }
 
@@ -321,7 +384,7 @@ impl Sequencer {
         let record = Record::Seal(seal);
         let at = self.append(vec![record.encode().into()]).await?;
         self.metrics.seals.add(1);
-        self.to_restate = self.to_restate.max(1);
+        self.upkeep.changed();
         let sealed = self.ledger.take_in(at, record);
         let sealed = sealed.ok().flatten().expect("a seal has slices and names no group");
         self.ship(at, sealed);
@@ -384,8 +447,7 @@ impl Sequencer {
                 }
             }
             Cause::Close { source, .. } => {
-                if let Some(waiting_for) = self.closing.get_mut(&source) {
-                    waiting_for.remove(&report.shard);
+                if self.closing.answered(source, report.shard) {
                     self.finish_old_sources().await;
                 }
             }
@@ -401,8 +463,7 @@ impl Sequencer {
                     self.note(at, record);
                     self.to_settle.remove(&seal);
                     self.shipped_ms.remove(&seal);
-                    self.stands_at = Some(at);
-                    self.to_restate = self.to_restate.max(1);
+                    self.upkeep.stated(at);
                     self.trim().await;
                 }
                 Err(error) => {
@@ -424,32 +485,23 @@ impl Sequencer {
     }
 
     async fn try_trim(&mut self) -> Result<(), LogError> {
-        let Some(stands_at) = self.stands_at else { return Ok(()) };
+        let Some(stands_at) = self.upkeep.stands_at() else { return Ok(()) };
         if self.log.trimmable(self.ledger.needs_from(stands_at)) == self.log.first_index() {
             return Ok(());
         }
         // Damage to one record must not lose what makes up for those that go.
         self.restate().await?;
-        let Some(stands_at) = self.stands_at else { return Ok(()) };
+        let Some(stands_at) = self.upkeep.stands_at() else { return Ok(()) };
         self.trim_to(self.ledger.needs_from(stands_at)).await
     }
 
-    /// What a trimmed record was known by outlives it: its fingerprint goes to a log of its own first.
     async fn trim_to(&mut self, needed: Index) -> Result<(), LogError> {
         let until = self.log.trimmable(needed);
         if until > self.log.first_index() {
-            let behind = self.segments.iter().find(|(first, _)| *first >= until);
-            let until = behind.map_or_else(|| self.dedup.end(), |(_, place)| *place);
-            while self.carried < until {
-                let next = Place(self.carried.0.saturating_add(CARRIED)).min(until);
-                self.fingerprints.append(&self.dedup.copied(self.carried..next)).await?;
-                self.carried = next;
-            }
-            self.fingerprints.trim(self.dedup.oldest()).await?;
+            self.upkeep.carry(until, &self.dedup).await?;
         }
         self.log.trim(needed).await?;
-        let first = self.log.first_index();
-        self.segments.retain(|(segment, _)| *segment >= first);
+        self.upkeep.trimmed(self.log.first_index());
         Ok(())
     }
 
@@ -518,24 +570,24 @@ impl Sequencer {
         if !self.ledger.is_drained(source) {
             return Ok(());
         }
-        match self.closing.get(&source) {
-            None => {
-                let shards: BTreeSet<_> = (0..self.lanes.len() as u16).map(ShardId).collect();
+        match self.closing.stage(source) {
+            Stage::NotBegun => {
+                let shards = self.lanes.len() as u16;
                 let cause = Cause::Close { source, touched: self.ledger.touched(source) };
-                for shard in &shards {
-                    let last = self.ledger.last(source, *shard);
-                    self.send(*shard, Entry::Close { source, last }, cause);
+                for shard in (0..shards).map(ShardId) {
+                    let last = self.ledger.last(source, shard);
+                    self.send(shard, Entry::Close { source, last }, cause);
                 }
-                self.closing.insert(source, shards);
+                self.closing.begin(source, shards);
             }
-            Some(waiting_for) if waiting_for.is_empty() => {
+            Stage::UnderWay => {}
+            Stage::Answered => {
                 let record = Record::Closed { source };
                 let at = self.append(vec![record.encode().into()]).await?;
                 self.note(at, record);
-                self.closing.remove(&source);
+                self.closing.end(source);
                 info!(%source, "an earlier start's windows are with the core");
             }
-            Some(_) => {}
         }
         Ok(())
     }
@@ -602,3 +654,7 @@ mod planted {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "sequencer_test.rs"]
+mod tests;
