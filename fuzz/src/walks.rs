@@ -74,12 +74,14 @@ fn agree(answer: &Answer, request: &ExportTraceServiceRequest) {
     }
 }
 
-/// The refusals that a legal request may meet: of too many groups, and of an attribute that is read and too
-/// large.
+/// The refusals that a legal request may meet: of too many groups, of an attribute that is read and too
+/// large, and of JSON that is too deep.
 fn is_limit(refused: &WalkError) -> bool {
     match refused {
         WalkError::TooMany { .. } => true,
-        WalkError::BadSpans(why) => why.contains("is larger than 65536 bytes"),
+        WalkError::BadSpans(why) => {
+            why.contains("is larger than 65536 bytes") || why.contains("nested deeper than")
+        }
     }
 }
 

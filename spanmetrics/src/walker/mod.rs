@@ -3,7 +3,7 @@
 //! ```text
 //! bytes ─┬ protobuf ─ span ─ common ─▶ signature ─ known? ─▶ cell of the partial
 //!        │             └─ odd ─▶ prost ─┐     └─ new ─▶ Group, interned at the end
-//!        └ JSON ────────────────────────┴▶ Group ─ known? …
+//!        └ JSON ─ pieces ───────────────┴▶ Group ─ known? …
 //! ```
 //!
 //! A span lands in the window of its own end time and in the group of its own attributes (law 2). The
@@ -34,6 +34,7 @@ mod wanted;
 
 use crate::config::Config;
 use crate::groups::{Generation, Groups, PastGeneration};
+use crate::json::JsonFault;
 use crate::layout::LayoutId;
 use crate::partial::Partial;
 use crate::tenant::Tenant;
@@ -71,6 +72,8 @@ enum Broken {
     Text,
     #[error("attribute {key:?} is read, is no plain text and is larger than {limit_bytes} bytes")]
     LargeAttribute { key: String, limit_bytes: usize },
+    #[error(transparent)]
+    Json(#[from] JsonFault),
     #[error("too many cells")]
     TooMany,
     #[error("too many bytes of groups")]
@@ -161,14 +164,14 @@ impl Walker {
             arrival_ns,
         );
         let done = match encoding {
-            Encoding::Protobuf => walk.protobuf(bytes).map_err(told),
+            Encoding::Protobuf => walk.protobuf(bytes),
             Encoding::Json => walk.json(bytes),
         };
         match done {
             Ok(()) => Ok(walk.finish(&self.groups, generation)),
             Err(error) => {
                 self.memory.known.truncate(known_before);
-                Err(error)
+                Err(told(error))
             }
         }
     }
@@ -211,6 +214,8 @@ impl Memory {
 
 #[cfg(test)]
 mod legal_encodings_test;
+#[cfg(test)]
+mod legal_json_test;
 #[cfg(test)]
 mod oracle_test;
 #[cfg(test)]

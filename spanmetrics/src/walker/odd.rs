@@ -38,7 +38,7 @@ struct LeanKey {
 }
 
 /// An attribute that is read and is no plain text has to be smaller: decoded, it takes many times its bytes.
-const MAX_ATTRIBUTE_BYTES: usize = 64 << 10;
+pub(super) const MAX_ATTRIBUTE_BYTES: usize = 64 << 10;
 
 const KEY_VALUE_VALUE: u32 = 2;
 const ANY_VALUE_STRING: u32 = 1;
