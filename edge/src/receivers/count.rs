@@ -4,55 +4,72 @@
 //! items, not the items themselves, so it finds a request broken above them.
 
 use std::fmt;
-use std::marker::PhantomData;
 
 use prost::DecodeError;
 use prost::encoding::{
     DecodeContext, WireType, check_wire_type, decode_key, decode_varint, skip_field,
 };
-use serde::de::{IgnoredAny, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer};
-use tributary_spanmetrics::Encoding;
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use tributary_spanmetrics::{Encoding, JsonFault, json_text};
 
 use super::fault::Fault;
 
+/// A step on the way down: fields of one message, by number and by name.
+struct Step {
+    numbers: &'static [u32],
+    names: &'static [&'static str],
+    is_list: bool,
+}
+
+impl Step {
+    const fn list(numbers: &'static [u32], names: &'static [&'static str]) -> Self {
+        Step { numbers, names, is_list: true }
+    }
+}
+
 /// Data points of an `ExportMetricsServiceRequest`.
 pub(crate) fn data_points(bytes: &[u8], encoding: Encoding) -> Result<u64, Fault> {
-    // resource_metrics, scope_metrics, metrics, the five kinds of data, data_points.
-    const PATH: &[&[u32]] = &[&[1], &[2], &[2], &[5, 7, 9, 10, 11], &[1]];
-    count::<Metrics>(bytes, encoding, PATH, "metrics")
+    const KINDS: Step = Step {
+        numbers: &[5, 7, 9, 10, 11],
+        names: &["gauge", "sum", "histogram", "exponentialHistogram", "summary"],
+        is_list: false,
+    };
+    const PATH: &[Step] = &[
+        Step::list(&[1], &["resourceMetrics"]),
+        Step::list(&[2], &["scopeMetrics"]),
+        Step::list(&[2], &["metrics"]),
+        KINDS,
+        Step::list(&[1], &["dataPoints"]),
+    ];
+    count(bytes, encoding, PATH, "metrics")
 }
 
 /// Records of an `ExportLogsServiceRequest`.
 pub(crate) fn log_records(bytes: &[u8], encoding: Encoding) -> Result<u64, Fault> {
-    // resource_logs, scope_logs, log_records.
-    const PATH: &[&[u32]] = &[&[1], &[2], &[2]];
-    count::<Logs>(bytes, encoding, PATH, "logs")
+    const PATH: &[Step] = &[
+        Step::list(&[1], &["resourceLogs"]),
+        Step::list(&[2], &["scopeLogs"]),
+        Step::list(&[2], &["logRecords"]),
+    ];
+    count(bytes, encoding, PATH, "logs")
 }
 
-fn count<'de, J: Deserialize<'de> + Counted>(
-    bytes: &'de [u8],
-    encoding: Encoding,
-    path: &[&[u32]],
-    what: &str,
-) -> Result<u64, Fault> {
+fn count(bytes: &[u8], encoding: Encoding, path: &[Step], what: &str) -> Result<u64, Fault> {
     let bad = |error: String| Fault::BadData(format!("not an OTLP {what} request: {error}"));
     match encoding {
         Encoding::Protobuf => in_protobuf(bytes, path).map_err(bad),
-        Encoding::Json => serde_json::from_slice(bytes)
-            .map(|request: J| request.count())
-            .map_err(|error| bad(error.to_string())),
+        Encoding::Json => in_json(bytes, path).map_err(|fault| bad(fault.to_string())),
     }
 }
 
-/// Messages at the end of a path of field numbers.
-fn in_protobuf(mut message: &[u8], path: &[&[u32]]) -> Result<u64, String> {
-    let Some((fields, below)) = path.split_first() else { return Ok(1) };
+/// Messages at the end of a path.
+fn in_protobuf(mut message: &[u8], path: &[Step]) -> Result<u64, String> {
+    let Some((step, below)) = path.split_first() else { return Ok(1) };
     let text = |error: DecodeError| error.to_string();
     let mut total = 0;
     while !message.is_empty() {
         let (field, wire_type) = decode_key(&mut message).map_err(text)?;
-        if !fields.contains(&field) {
+        if !step.numbers.contains(&field) {
             skip_field(wire_type, field, &mut message, DecodeContext::default()).map_err(text)?;
             continue;
         }
@@ -68,102 +85,113 @@ fn in_protobuf(mut message: &[u8], path: &[&[u32]]) -> Result<u64, String> {
     Ok(total)
 }
 
-trait Counted {
-    fn count(&self) -> u64;
+/// Items at the end of a path; `null` stands for what is not there, in JSON's mapping of protobuf.
+fn in_json(bytes: &[u8], path: &[Step]) -> Result<u64, JsonFault> {
+    let mut json = serde_json::Deserializer::from_str(json_text(bytes)?);
+    let total = Below { path, shape: Shape::Item }.deserialize(&mut json);
+    let total = total.and_then(|total| json.end().map(|()| total));
+    total.map_err(|error| JsonFault::of(&error))
 }
 
-/// A list of which only the number of items is kept.
-struct Sum<T>(u64, PhantomData<T>);
+/// An object from which the path leads on, or a list of them.
+#[derive(Clone, Copy)]
+struct Below<'p> {
+    path: &'p [Step],
+    shape: Shape,
+}
 
-impl<T> Default for Sum<T> {
-    fn default() -> Self {
-        Sum(0, PhantomData)
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    List,
+    /// An object, or `null`.
+    Field,
+    /// An object.
+    Item,
+}
+
+impl<'de> DeserializeSeed<'de> for Below<'_> {
+    type Value = u64;
+
+    fn deserialize<D: Deserializer<'de>>(self, value: D) -> Result<u64, D::Error> {
+        if self.path.is_empty() && self.shape == Shape::Item {
+            return value.deserialize_ignored_any(IgnoredAny).map(|_| 1);
+        }
+        value.deserialize_any(self)
     }
 }
 
-impl<'de, T: Deserialize<'de> + Counted> Deserialize<'de> for Sum<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Sum::default())
-    }
-}
-
-impl<'de, T: Deserialize<'de> + Counted> Visitor<'de> for Sum<T> {
-    type Value = Self;
+impl<'de> Visitor<'de> for Below<'_> {
+    type Value = u64;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list")
+        f.write_str(if self.shape == Shape::List { "a list" } else { "an object" })
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> Result<Self, A::Error> {
-        while let Some(item) = items.next_element::<T>()? {
-            self.0 += item.count();
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<u64, A::Error> {
+        if self.shape != Shape::List {
+            return Err(A::Error::custom("a list where an object belongs"));
         }
-        Ok(self)
-    }
-
-    /// `null` stands for the default in JSON's mapping of protobuf.
-    fn visit_unit<E>(self) -> Result<Self, E> {
-        Ok(self)
-    }
-}
-
-struct One;
-
-impl<'de> Deserialize<'de> for One {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        IgnoredAny::deserialize(deserializer).map(|_| One)
-    }
-}
-
-impl Counted for One {
-    fn count(&self) -> u64 {
-        1
-    }
-}
-
-/// Structs of JSON of which the lists below are all that matters.
-macro_rules! counted {
-    ($($name:ident { $($field:ident: $of:ty),+ })+) => {$(
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct $name {
-            $(#[serde(default)] $field: $of,)+
+        let mut total = 0;
+        while let Some(count) = items.next_element_seed(Below { shape: Shape::Item, ..self })? {
+            total += count;
         }
+        Ok(total)
+    }
 
-        impl Counted for $name {
-            fn count(&self) -> u64 {
-                0 $(+ self.$field.count())+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<u64, A::Error> {
+        let Some((step, path)) = self.path.split_first().filter(|_| self.shape != Shape::List)
+        else {
+            return Err(A::Error::custom("an object where a list belongs"));
+        };
+        let shape = if step.is_list { Shape::List } else { Shape::Field };
+        let (mut total, mut met) = (0, 0u32);
+        while let Some(at) = fields.next_key_seed(Name(step.names))? {
+            let Some(at) = at else {
+                fields.next_value::<IgnoredAny>()?;
+                continue;
+            };
+            if met >> at & 1 == 1 {
+                return Err(A::Error::custom("a field stands twice"));
             }
+            met |= 1 << at;
+            total += fields.next_value_seed(Below { path, shape })?;
         }
-    )+};
-}
-
-counted! {
-    Metrics { resource_metrics: Sum<ResourceMetrics> }
-    ResourceMetrics { scope_metrics: Sum<ScopeMetrics> }
-    ScopeMetrics { metrics: Sum<Metric> }
-    Metric {
-        gauge: Option<Points>,
-        sum: Option<Points>,
-        histogram: Option<Points>,
-        exponential_histogram: Option<Points>,
-        summary: Option<Points>
+        Ok(total)
     }
-    Points { data_points: Sum<One> }
-    Logs { resource_logs: Sum<ResourceLogs> }
-    ResourceLogs { scope_logs: Sum<ScopeLogs> }
-    ScopeLogs { log_records: Sum<One> }
-}
 
-impl<T> Counted for Sum<T> {
-    fn count(&self) -> u64 {
-        self.0
+    fn visit_unit<E: Error>(self) -> Result<u64, E> {
+        match self.shape {
+            Shape::List | Shape::Field => Ok(0),
+            Shape::Item => Err(E::custom("null where an object belongs")),
+        }
+    }
+
+    /// Without the text: it may be all of the request.
+    fn visit_str<E: Error>(self, _: &str) -> Result<u64, E> {
+        Err(E::custom("a text where an object or a list belongs"))
     }
 }
 
-impl<T: Counted> Counted for Option<T> {
-    fn count(&self) -> u64 {
-        self.as_ref().map_or(0, Counted::count)
+/// A field's name to its place among those of a step.
+struct Name(&'static [&'static str]);
+
+impl<'de> DeserializeSeed<'de> for Name {
+    type Value = Option<usize>;
+
+    fn deserialize<D: Deserializer<'de>>(self, name: D) -> Result<Option<usize>, D::Error> {
+        name.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Name {
+    type Value = Option<usize>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a field's name")
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Option<usize>, E> {
+        Ok(self.0.iter().position(|known| *known == name))
     }
 }
 

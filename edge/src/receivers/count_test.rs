@@ -54,7 +54,16 @@ fn null_and_unknown_fields_count_nothing() {
     for json in [r"{}", r#"{"resourceLogs":null}"#, r#"{"x":[1],"resourceLogs":[{"y":{}}]}"#] {
         assert_eq!(log_records(json.as_bytes(), Encoding::Json), Ok(0), "{json}");
     }
-    for json in ["", "{", r#"{"resourceLogs":{}}"#, r#"{"resourceLogs":[1]}"#, "{} x"] {
+    let lists = [
+        r"[]",
+        "null",
+        r#"{"resourceLogs":[null]}"#,
+        r#"{"resourceLogs":[[]]}"#,
+        r#"{"resourceLogs":[{"scopeLogs":{}}]}"#,
+    ];
+    let twice = [r#"{"resourceLogs":[],"resourceLogs":[]}"#];
+    let others = ["", "{", r#"{"resourceLogs":{}}"#, r#"{"resourceLogs":[1]}"#, "{} x"];
+    for json in others.iter().chain(&lists).chain(&twice) {
         assert!(log_records(json.as_bytes(), Encoding::Json).is_err(), "{json}");
     }
 }
@@ -63,6 +72,23 @@ fn null_and_unknown_fields_count_nothing() {
 fn deep_json_is_refused_and_overflows_nothing() {
     let deep = format!(r#"{{"resourceLogs":{}"#, "[".repeat(100_000));
     assert!(log_records(deep.as_bytes(), Encoding::Json).is_err());
-    let skipped = format!(r#"{{"x":{}"#, "[".repeat(100_000));
+    let skipped = format!(r#"{{"x":{}{}}}"#, "[".repeat(100_000), "]".repeat(100_000));
     assert!(log_records(skipped.as_bytes(), Encoding::Json).is_err());
+}
+
+#[test]
+fn a_refusal_repeats_nothing_of_the_request() {
+    let long = "x".repeat(1 << 20);
+    for json in [
+        format!(r#"{{"resourceLogs":"{long}"}}"#),
+        format!(r#"{{"resourceLogs":["{long}"]}}"#),
+        format!(r#"{{"{long}":1,"resourceLogs":[{{"scopeLogs":"{long}"}}]}}"#),
+        format!(r#""{long}""#),
+        long,
+    ] {
+        let refused = log_records(json.as_bytes(), Encoding::Json).expect_err("no logs");
+        let told = refused.to_string();
+        assert!(told.len() < 200 && !told.contains("xx"), "{} bytes", told.len());
+        assert!(told.contains(" at line 1, column "), "{told}");
+    }
 }

@@ -150,6 +150,24 @@ async fn a_broken_body_is_a_400_in_the_requests_type() {
 }
 
 #[tokio::test]
+async fn a_refusal_stays_short_however_long_the_text_that_is_wrong() {
+    let rig = Rig::start(small()).await;
+    let long = "x".repeat(900 << 10);
+    for (path, list) in [
+        ("POST /v1/traces", "resourceSpans"),
+        ("POST /v1/metrics", "resourceMetrics"),
+        ("POST /v1/logs", "resourceLogs"),
+    ] {
+        for body in [format!(r#"{{"{list}":"{long}"}}"#), format!(r#"{{"{list}":["{long}"]}}"#)] {
+            let reply = send(rig.http, path, &[JSON], body.as_bytes()).await;
+            assert_refused(&reply, 400, Code::InvalidArgument, JSON.1);
+            assert!(reply.body.len() < 2 << 10, "{path}: {} bytes", reply.body.len());
+        }
+    }
+    rig.stop().await;
+}
+
+#[tokio::test]
 async fn another_type_or_compression_is_a_415() {
     let rig = Rig::start(small()).await;
     for headers in [&[("Content-Type", "text/plain")][..], &[]] {
