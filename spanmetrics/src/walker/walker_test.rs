@@ -212,6 +212,16 @@ fn a_long_text_is_cut_however_long_it_is() {
     assert_eq!((short.accepted, short.shortened), (1, 1));
     assert_eq!(of(40_000), short);
     assert_eq!(of(300_000), short);
+    for letter in ["ü", "\\u00fc"] {
+        let value = format!(r#"{{ "stringValue" : "{}"}}"#, letter.repeat(100_000));
+        let json = format!(
+            r#"{{"resourceSpans":[{{"resource":{{"attributes":[{{"key":"service.name","value":{{
+            "stringValue":"shop"}}}}]}},"scopeSpans":[{{"spans":[{{"name":"a","kind":2,"status":{{"code":2}},
+            "startTimeUnixNano":"{NOW}","endTimeUnixNano":"{NOW}","attributes":[{{"key":"code","value":{value}
+            }}]}}]}}]}}]}}"#
+        );
+        assert_eq!(fold(&config, json.as_bytes(), Encoding::Json), Ok(short.clone()));
+    }
 }
 
 /// The sum of one span's microseconds.

@@ -395,7 +395,7 @@ fn wide_json_takes_no_more_than_its_bytes() {
     assert_eq!((folded.accepted, folded.late), (0, 400_002));
     assert_eq!(fold(&format!(r#"{{"resourceSpans":[{many}{{}}]}}"#)), Ok(Folded::default()));
     let wide = format!(r#"{{"arrayValue":{{"values":[{many}{{}}]}}}}"#);
-    assert!(refused(&with_value(&wide)).contains("\"k\" is larger than 65536 bytes"));
+    assert!(refused(&with_value(&wide)).contains("\"k\" is read, is no plain text and is larger"));
     assert_eq!(fold(&with_value(&wide).replace("\"k\"", "\"other\"")).expect("legal").accepted, 1);
 }
 

@@ -15,13 +15,15 @@ mod scalar;
 mod value;
 
 use opentelemetry_proto::tonic::common::v1::AnyValue;
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use serde::Deserialize;
 
 use super::Broken;
 use super::odd::MAX_ATTRIBUTE_BYTES;
 use super::resources::Resource;
 use super::walk::{SpanView, Walk, group};
 use crate::json::{JsonFault, json_text};
-use object::Found;
+use object::{Found, Piece};
 use reader::{Reader, Span};
 
 impl Walk<'_> {
@@ -69,12 +71,26 @@ fn decoded<'k>(
         let Some(value) = found.flatten() else { return Ok(None) };
         if value.get().len() > MAX_ATTRIBUTE_BYTES {
             let (key, limit_bytes) = (key(at).to_owned(), MAX_ATTRIBUTE_BYTES);
-            return Err(Broken::LargeAttribute { key, limit_bytes });
+            let text = large_text(value).ok_or(Broken::LargeAttribute { key, limit_bytes })?;
+            return Ok(Some(AnyValue { value: Some(Value::StringValue(text)) }));
         }
         let fault = |error| JsonFault::of(&error).within(text, value.get());
         Ok(Some(value::any(value).map_err(fault)?))
     };
     values.iter().enumerate().map(decode).collect()
+}
+
+/// Of a value that has one text and nothing else, more of the text than anybody keeps.
+fn large_text(value: Piece<'_>) -> Option<String> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase", deny_unknown_fields)]
+    struct OneText<'a> {
+        #[serde(borrow)]
+        string_value: Piece<'a>,
+    }
+    let OneText { string_value } = serde_json::from_str(value.get()).ok()?;
+    let text = scalar::beginning(string_value.get())?;
+    Some(text[..text.floor_char_boundary(MAX_ATTRIBUTE_BYTES)].to_owned())
 }
 
 #[cfg(test)]
