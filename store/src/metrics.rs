@@ -15,6 +15,8 @@ pub struct StoreMetrics {
     pub commits: Counter,
     pub flushes: Counter,
     pub compactions: Counter,
+    /// Shards opened anew, since a flush or a write of theirs had failed.
+    pub reopened: Counter,
 }
 
 impl StoreMetrics {
@@ -50,6 +52,10 @@ impl StoreMetrics {
             self.compactions.metric(
                 "tributary_store_compactions_total",
                 "Batches that added rows of a stretch together.",
+            ),
+            self.reopened.metric(
+                "tributary_store_reopened_total",
+                "Times that a shard was opened anew, since a flush or a write of it had failed.",
             ),
         ]
     }

@@ -39,12 +39,17 @@ pub struct StoreHandle {
 }
 
 impl Store {
-    pub async fn open(disk: &dyn Disk, options: Options) -> disk::Result<(Store, StoreHandle)> {
+    /// Each shard keeps a handle of the disk, to open its folder anew when the disk has failed.
+    pub async fn open(
+        disk: &(impl Disk + Clone),
+        options: Options,
+    ) -> disk::Result<(Store, StoreHandle)> {
         keep_count(disk, options.shards).await?;
+        let disk: Arc<dyn Disk> = Arc::new(disk.clone());
         let metrics = Arc::new(StoreMetrics::default());
         let turns = Turns::new(options.applied_bytes);
         let opening = (0..options.shards).map(|shard| {
-            let (turns, metrics) = (turns.clone(), metrics.clone());
+            let (disk, turns, metrics) = (disk.clone(), turns.clone(), metrics.clone());
             ShardService::open(disk, ShardId(shard), options.shards, turns, metrics)
         });
         let (shards, handles): (Vec<_>, Vec<_>) = try_join_all(opening).await?.into_iter().unzip();

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use tempfile::TempDir;
+use tributary_store::disk::Files;
 use tributary_store::disk::memory::MemoryDisk;
 use tributary_store::disk::real::{self, RealDisk};
-use tributary_store::disk::{Disk, Files};
+use tributary_store::{Store, StoreHandle};
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Place {
@@ -31,11 +32,12 @@ impl NodeDisk {
         }
     }
 
-    pub(crate) fn disk(&self) -> &dyn Disk {
-        match self {
-            NodeDisk::Memory(disk) => disk,
-            NodeDisk::Real(disk) => disk,
-        }
+    pub(crate) async fn store(&self) -> (Store, StoreHandle) {
+        let opened = match self {
+            NodeDisk::Memory(disk) => Store::open(disk, Default::default()).await,
+            NodeDisk::Real(disk) => Store::open(disk, Default::default()).await,
+        };
+        opened.expect("opens")
     }
 
     /// For another node: in memory a machine of its own, which can crash alone.

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio::task::spawn_local;
 use tributary_edge::Shards;
 use tributary_proto::{Answer, Digest, Entry, OfferError, ShardId};
-use tributary_store::{Store, StoreHandle};
+use tributary_store::StoreHandle;
 
 use crate::place::{NodeDisk, Place};
 use crate::sent::{Sent, any_sent};
@@ -46,7 +46,7 @@ fn offers(sent: &Sent, seed: u64) -> Vec<Offered> {
     let mut offered = paused(async {
         let folder = TempDir::new().expect("a folder");
         let disk = NodeDisk::new(&Place::Memory, &folder);
-        let (store, handle) = Store::open(disk.disk(), Default::default()).await.expect("opens");
+        let (store, handle) = disk.store().await;
         let (_stop, stopped) = watch::channel(false);
         spawn_local(store.run(stopped));
         let recorder = Arc::new(Recorder { store: handle.clone(), offered: Mutex::default() });
@@ -68,7 +68,7 @@ fn replica(place: &Place, offered: &[Offered], batches: u64) -> Vec<Digest> {
     paused(async {
         let folder = TempDir::new().expect("a folder");
         let disk = NodeDisk::new(place, &folder);
-        let (store, handle) = Store::open(disk.disk(), Default::default()).await.expect("opens");
+        let (store, handle) = disk.store().await;
         let (stop, stopped) = watch::channel(false);
         let running = spawn_local(store.run(stopped));
         let mut rng = StdRng::seed_from_u64(batches);

@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep};
 use tributary_edge::{Clock, Edge, EdgeHandle, Fresh, Options, Shards, TraceRequest};
 use tributary_proto::{BootId, Digest, EdgeId, SourceId};
 use tributary_spanmetrics::{Config, Content, Encoding, Labels, Tenant};
-use tributary_store::{Store, StoreHandle, View};
+use tributary_store::{StoreHandle, View};
 
 use crate::expected::REGION;
 use crate::place::{NodeDisk, Place};
@@ -75,8 +75,7 @@ impl World {
         paused(async {
             let folder = TempDir::new().expect("a folder");
             let disk = NodeDisk::new(place, &folder);
-            let (store, handle) =
-                Store::open(disk.disk(), Default::default()).await.expect("opens");
+            let (store, handle) = disk.store().await;
             let (stop, stopped) = watch::channel(false);
             let running = spawn_local(store.run(stopped));
             let shards = Arc::new(handle.clone());

@@ -152,7 +152,9 @@ pub trait Families: Send + Sync + 'static {
     /// Visible at once to new snapshots. A crash before the next `flush` keeps a prefix of the
     /// batches written, over all families alike.
     async fn write(&self, batch: Batch) -> Result<()>;
-    /// Makes every batch written before it durable.
+    /// Makes every batch written before it durable. After an error other than a lack of room this and every
+    /// `write` fail, though the disk be well again, until the families are opened anew; they are then as after
+    /// a crash. The same holds for a `write` that failed. Snapshots go on.
     async fn flush(&self) -> Result<()>;
     /// What stands now, unmoved by later writes.
     fn snapshot(&self) -> Arc<dyn Snapshot>;

@@ -12,11 +12,14 @@
 //! `Applied` is answered only after the flush. What is not durable at a crash is offered again: the
 //! edge keeps it until it is answered.
 //!
+//! After a failed flush or write the families are opened anew, as after a crash: see `database`.
+//!
 //! A reader holds one [`View`]: a snapshot of the families with the dictionary and the promises of
 //! the sources as they stood at that commit.
 
 mod batch;
 mod compaction;
+mod database;
 mod dictionary;
 mod dump;
 mod gather;

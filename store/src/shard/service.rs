@@ -11,11 +11,11 @@ use tributary_proto::{Answer, Entry, OfferError, ShardId};
 
 use super::batch::{Touched, commit};
 use super::compaction::compact;
+use super::database::Database;
 use super::gather::gather;
 use super::open::open;
 use super::view::View;
-use crate::disk::{self, Disk, Families};
-use crate::family;
+use crate::disk::{self, Disk, DiskError, ErrorKind};
 use crate::metrics::StoreMetrics;
 
 /// Entries that wait for one shard hold at most this much; an entry that is larger waits alone.
@@ -30,8 +30,10 @@ const COMPACT_EVERY: u64 = 32;
 pub struct ShardService {
     shard: ShardId,
     shards: u16,
-    families: Arc<dyn Families>,
+    database: Database,
     view: View,
+    /// The last commit that a flush is known to have covered.
+    flushed: u64,
     /// A write stands that no flush has covered yet.
     unflushed: bool,
     /// An answer, given or refused, promises that such a write is on disk.
@@ -108,15 +110,15 @@ impl ShardHandle {
 
 impl ShardService {
     pub async fn open(
-        disk: &dyn Disk,
+        disk: Arc<dyn Disk>,
         shard: ShardId,
         shards: u16,
         turns: Turns,
         metrics: Arc<StoreMetrics>,
     ) -> disk::Result<(ShardService, ShardHandle)> {
-        let dir = format!("shards/{:05}", shard.0);
-        let families = disk.families(&dir, family::NAMES).await?;
-        let view = open(&*families, &dir).await?;
+        let dir: Arc<str> = format!("shards/{:05}", shard.0).into();
+        let database = Database::open(disk, dir.clone()).await?;
+        let view = open(database.snapshot(), dir).await?;
         let (published, watching) = watch::channel(view.clone());
         let (sender, offers) = mpsc::channel(COMMIT_ENTRIES);
         let room = Arc::new(Semaphore::new(QUEUE_BYTES));
@@ -124,7 +126,8 @@ impl ShardService {
         let service = ShardService {
             shard,
             shards,
-            families,
+            database,
+            flushed: view.row.id,
             view,
             unflushed: false,
             owes_flush: false,
@@ -160,7 +163,7 @@ impl ShardService {
             }
         }
         if self.unflushed
-            && let Err(error) = self.families.flush().await
+            && let Err(error) = self.database.flush().await
         {
             warn!(shard = self.shard.0, %error, "the last flush failed; edges will offer again");
         }
@@ -184,10 +187,11 @@ impl ShardService {
         &mut self,
         entries: &[Entry],
     ) -> disk::Result<Vec<Result<Answer, OfferError>>> {
+        if self.database.has_failed() {
+            self.reopen().await?;
+        }
         if self.stale {
-            self.view = open(&*self.families, &self.view.dir).await?;
-            self.publish();
-            self.stale = false;
+            self.reload().await?;
         }
         let gathered = gather(self.shard, self.shards, &self.view.sources, entries);
         // Owed until a flush goes well, whatever is offered next.
@@ -198,7 +202,7 @@ impl ShardService {
             let commit = commit(self.view.row, taken as u64, &gathered, &self.view.dictionary);
             self.unflushed = true;
             self.stale = true;
-            self.families.write(commit.batch).await?;
+            self.database.write(commit.batch).await?;
             self.stale = false;
             self.metrics.commits.add(1);
             if !commit.learned.is_empty() {
@@ -214,26 +218,57 @@ impl ShardService {
             self.view.row = commit.row;
             self.touched.blocks.extend(commit.touched.blocks);
             self.touched.samples.extend(commit.touched.samples);
-            self.view.snapshot = self.families.snapshot();
+            self.view.snapshot = self.database.snapshot();
             self.publish();
             self.compact_now_and_then().await?;
         }
         if self.owes_flush && self.unflushed {
-            self.families.flush().await?;
+            self.database.flush().await?;
             self.unflushed = false;
+            self.flushed = self.view.row.id;
             self.metrics.flushes.add(1);
         }
         self.owes_flush = false;
         Ok(gathered.answers)
     }
 
+    /// Back to what is on disk.
+    async fn reopen(&mut self) -> disk::Result<()> {
+        self.database.close().await?;
+        // Memory does not say what stands any more, whatever becomes of the rest.
+        self.stale = true;
+        self.view.snapshot = self.database.snapshot();
+        self.publish();
+        self.database.reopen().await?;
+        self.unflushed = false;
+        self.metrics.reopened.add(1);
+        warn!(shard = self.shard.0, "its disk had failed, and the shard was opened anew");
+        Ok(())
+    }
+
+    /// Memory learns from the database.
+    async fn reload(&mut self) -> disk::Result<()> {
+        let view = open(self.database.snapshot(), self.view.dir.clone()).await?;
+        if view.row.id < self.flushed {
+            let reason = format!(
+                "commit {} was on disk and {} is the last that is found: bring the folder back and start again",
+                self.flushed, view.row.id
+            );
+            return Err(DiskError::new(ErrorKind::Corrupt, &*view.dir, "read again", reason));
+        }
+        self.view = view;
+        self.publish();
+        self.stale = false;
+        Ok(())
+    }
+
     async fn compact_now_and_then(&mut self) -> disk::Result<()> {
         if self.view.row.id.is_multiple_of(COMPACT_EVERY) {
             let batch = compact(&*self.view.snapshot, &self.view.dictionary, &self.touched).await?;
             if !batch.is_empty() {
-                self.families.write(batch).await?;
+                self.database.write(batch).await?;
                 self.metrics.compactions.add(1);
-                self.view.snapshot = self.families.snapshot();
+                self.view.snapshot = self.database.snapshot();
                 self.publish();
             }
             self.touched = Touched::default();

@@ -17,6 +17,7 @@ on_every_disk!(
     families_are_opened_once_at_a_time,
     a_family_can_be_added,
     an_unknown_family_is_an_error,
+    a_failed_flush_stays_failed_until_families_are_opened_anew,
 );
 
 const NAMES: [&str; 2] = ["left", "right"];
@@ -219,4 +220,29 @@ async fn an_unknown_family_is_an_error(rig: &mut dyn Rig) {
     assert!(error.to_string().contains("family 2 of 2"), "{error}");
     assert_eq!(get(&*families, 0, "k").await, None);
     assert!(families.snapshot().get(2, b"k").await.is_err());
+}
+
+async fn a_failed_flush_stays_failed_until_families_are_opened_anew(rig: &mut dyn Rig) {
+    for round in 0..3 {
+        let [flushed, failed] = ["flushed", "failed"].map(|key| format!("{round}-{key}"));
+        let families = open(rig).await;
+        families.write(puts(&[(0, &flushed, "x"), (1, &flushed, "x")])).await.unwrap();
+        families.flush().await.unwrap();
+        families.write(puts(&[(0, &failed, "x"), (1, &failed, "x")])).await.unwrap();
+        rig.fail_flushes("shards/1", true);
+        let error = families.flush().await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Io, "{error}");
+        rig.fail_flushes("shards/1", false);
+        families.flush().await.expect_err("the disk is well, and the flush stays failed");
+        families.write(puts(&[(0, "later", "x")])).await.expect_err("nothing can be flushed");
+        assert_eq!(get(&*families, 0, &flushed).await.unwrap(), "x", "readers go on");
+        drop(families);
+        let families = open(rig).await;
+        assert_eq!(get(&*families, 0, &flushed).await.unwrap(), "x");
+        let kept = [get(&*families, 0, &failed).await, get(&*families, 1, &failed).await];
+        assert_eq!(kept[0], kept[1], "a batch is torn");
+        assert_eq!(get(&*families, 0, "later").await, None);
+        families.write(puts(&[(0, &failed, "again")])).await.unwrap();
+        families.flush().await.unwrap();
+    }
 }

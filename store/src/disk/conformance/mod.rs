@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::Disk;
-use super::memory::MemoryDisk;
+use super::memory::{Fault, MemoryDisk, Operation};
 
 mod families;
 mod files;
@@ -16,6 +16,8 @@ pub(crate) trait Rig: Send {
     fn disk(&self) -> Arc<dyn Disk>;
     /// Everything that was opened is gone, and what was not synced may be.
     fn restart(&mut self);
+    /// Whether flushes of the families in `dir` fail, by other than a lack of room.
+    fn fail_flushes(&mut self, dir: &str, fail: bool);
 }
 
 pub(crate) struct MemoryRig {
@@ -38,6 +40,13 @@ impl Rig for MemoryRig {
         self.crashes += 1;
         self.disk.crash(self.crashes);
         self.disk = self.disk.reopen();
+    }
+
+    fn fail_flushes(&mut self, dir: &str, fail: bool) {
+        self.disk.clear_faults();
+        if fail {
+            self.disk.fail(Fault::always(Operation::Flush).under(dir));
+        }
     }
 }
 
@@ -68,6 +77,13 @@ impl Rig for RealRig {
 
     fn restart(&mut self) {
         self.disk = RealRig::open(&self.dir);
+    }
+
+    /// A table is made by its path, and so finds no folder. RocksDB takes this as it takes EIO.
+    fn fail_flushes(&mut self, dir: &str, fail: bool) {
+        let (here, away) = (self.dir.path().join(dir), self.dir.path().join("away"));
+        let (from, to) = if fail { (here, away) } else { (away, here) };
+        std::fs::rename(from, to).unwrap();
     }
 }
 

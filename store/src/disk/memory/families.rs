@@ -70,7 +70,8 @@ fn open(state: &mut State, dir: &str, names: Names) -> Result<Arc<Mutex<Tables>>
 impl Families for MemoryFamilies {
     async fn write(&self, batch: Batch) -> Result<()> {
         let Opened { disk, dir, names, tables } = &*self.opened;
-        disk.act(Operation::Write, dir, |_| {
+        disk.act_or_fail(Operation::Write, dir, |_, refused| {
+            sound(tables, dir, refused)?;
             for op in &batch.ops {
                 let (Op::Put(family, ..) | Op::Delete(family, _) | Op::DeleteRange(family, ..)) =
                     op;
@@ -84,7 +85,8 @@ impl Families for MemoryFamilies {
 
     async fn flush(&self) -> Result<()> {
         let Opened { disk, dir, tables, .. } = &*self.opened;
-        disk.act(Operation::Flush, dir, |state| {
+        disk.act_or_fail(Operation::Flush, dir, |state, refused| {
+            sound(tables, dir, refused)?;
             if state.capacity.is_some_and(|capacity| state.tree.used() > capacity) {
                 return Err(refusal(ErrorKind::Full, Operation::Flush, dir));
             }
@@ -131,6 +133,20 @@ impl MemorySnapshot {
         })
         .await
     }
+}
+
+/// Neither refused now nor failed before. A lack of room is forgotten once there is some.
+fn sound(tables: &Mutex<Tables>, dir: &str, refused: Option<DiskError>) -> Result<()> {
+    let mut tables = locked(tables);
+    if let Some(error) = refused {
+        tables.has_failed |= error.kind != ErrorKind::Full;
+        return Err(error);
+    }
+    if tables.has_failed {
+        let reason = "a flush or a write failed before; open them anew";
+        return Err(DiskError::new(ErrorKind::Io, dir, "use families", reason));
+    }
+    Ok(())
 }
 
 fn check(dir: &str, names: Names, family: FamilyId) -> Result<()> {

@@ -23,6 +23,8 @@ pub(super) struct Tables {
     /// Rows with more to them than one value.
     untidy: BTreeSet<(Name, Bytes)>,
     pub(super) is_open: bool,
+    /// A flush or a write failed: nothing is written any more until it is opened anew.
+    pub(super) has_failed: bool,
     /// Some of its files were taken away: it cannot be opened again.
     pub(super) is_torn: bool,
 }
@@ -104,11 +106,16 @@ impl Tables {
         (self.batches, self.flushed) = (at, at);
         self.snapshots.clear();
         self.is_open = false;
+        self.has_failed = false;
         self.tidy();
     }
 
-    /// Closed in peace: what was written and not flushed stays, as in a process that reopens it.
+    /// Closed in peace: what was written and not flushed stays, as in a process that reopens it. What could
+    /// not be flushed is lost then, as in a crash.
     pub(super) fn close(&mut self) {
+        if self.has_failed {
+            self.crash(&mut Dice::new(self.batches));
+        }
         self.is_open = false;
     }
 

@@ -1,0 +1,230 @@
+//! A shard whose flush failed is well again with its disk, without a restart: nothing that it answered is lost, nothing
+//! that it did not answer counts twice.
+
+use bytes::Bytes;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tributary_proto::{
+    Answer, BootId, Digest, EdgeId, Entry, OfferError, Seq, ShardId, Slice, SourceId,
+};
+use tributary_spanmetrics::{Content, Labels, SeriesId, Tenant};
+use tributary_store::disk::memory::{Fault, MemoryDisk, Operation};
+use tributary_store::disk::{Disk, Files};
+use tributary_store::{Options, Store, StoreHandle, View};
+
+const SHARD: ShardId = ShardId(0);
+const DIR: &str = "shards/00000";
+
+fn series() -> Labels {
+    Labels::from_pairs([("__name__", "m")])
+}
+
+/// One sample, at a time of its own.
+fn slice(seq: u64) -> Entry {
+    let tenant = Tenant::default();
+    let mut content = Content::default();
+    let (time_ms, value) = (seq as i64 * 1000, seq as f64);
+    content.tenant(&tenant).sample(&tenant, series(), time_ms, value);
+    Entry::Slice(Slice {
+        source: SourceId { edge: EdgeId([1; 16]), boot: BootId([1; 8]) },
+        shard: SHARD,
+        seq: Seq(seq),
+        digest: Digest(content.digest()),
+        sealed_to_ms: 0,
+        payload: Bytes::from(content.encode()),
+    })
+}
+
+struct Shard {
+    handle: StoreHandle,
+    stop: watch::Sender<bool>,
+    running: JoinHandle<()>,
+}
+
+impl Shard {
+    async fn open(disk: &(impl Disk + Clone)) -> Self {
+        let options = Options { shards: 1, ..Options::default() };
+        let (store, handle) = Store::open(disk, options).await.expect("opens");
+        let (stop, stopped) = watch::channel(false);
+        Shard { handle, stop, running: tokio::spawn(store.run(stopped)) }
+    }
+
+    async fn offer(&self, seq: u64) -> Result<Answer, OfferError> {
+        self.handle.offer(SHARD, slice(seq)).await
+    }
+
+    async fn refused(&self, seq: u64) -> String {
+        self.offer(seq).await.expect_err("it cannot be made durable").to_string()
+    }
+
+    fn view(&self) -> View {
+        self.handle.views().remove(0)
+    }
+
+    /// The times of the samples that a reader gets, in seconds.
+    async fn seconds(&self) -> Vec<i64> {
+        seconds(&self.view()).await.expect("the shard can be read")
+    }
+
+    fn reopened(&self) -> u64 {
+        self.handle.metrics().reopened.get()
+    }
+
+    async fn end(self) {
+        self.stop.send_replace(true);
+        self.running.await.expect("the store ends in peace");
+    }
+}
+
+async fn seconds(view: &View) -> Result<Vec<i64>, String> {
+    let tenant = Tenant::default();
+    let id = SeriesId::of(&tenant, &series());
+    let read = view.samples(&tenant, &[id], i64::MIN, i64::MAX - 1).await;
+    let times = read.map_err(|error| error.to_string())?.remove(0).points.into_keys();
+    Ok(times.map(|time_ms| time_ms / 1000).collect())
+}
+
+fn flushes_fail(disk: &MemoryDisk) {
+    disk.fail(Fault::always(Operation::Flush).under(DIR));
+}
+
+#[tokio::test]
+async fn what_was_answered_stays_and_what_was_not_is_taken_once() {
+    for seed in 0..20 {
+        let disk = MemoryDisk::new();
+        let shard = Shard::open(&disk).await;
+        assert_eq!(shard.offer(1).await, Ok(Answer::Applied));
+        flushes_fail(&disk);
+        shard.refused(2).await;
+        disk.clear_faults();
+        // Whether the second was left or not.
+        let third = shard.offer(3).await;
+        assert!(matches!(third, Ok(Answer::Applied | Answer::Resend(Seq(2)))), "{third:?}");
+        for seq in 2..=4 {
+            assert!(matches!(shard.offer(seq).await, Ok(Answer::Applied | Answer::Duplicate)));
+        }
+        assert_eq!((shard.seconds().await, shard.reopened()), (vec![1, 2, 3, 4], 1));
+        disk.crash(seed);
+        let shard = Shard::open(&disk.reopen()).await;
+        assert_eq!(shard.seconds().await, [1, 2, 3, 4], "seed {seed}");
+    }
+}
+
+#[tokio::test]
+async fn an_old_reader_keeps_what_it_has_and_the_shard_waits_for_it() {
+    let disk = MemoryDisk::new();
+    let shard = Shard::open(&disk).await;
+    assert_eq!(shard.offer(1).await, Ok(Answer::Applied));
+    let old = shard.view();
+    flushes_fail(&disk);
+    shard.refused(2).await;
+    disk.clear_faults();
+    shard.refused(2).await;
+    shard.refused(2).await;
+    assert_eq!(seconds(&old).await.expect("it reads on"), [1]);
+    let closed = seconds(&shard.view()).await.expect_err("it is closed to new readers");
+    assert!(closed.contains("ask again"), "{closed}");
+    drop(old);
+    assert!(shard.offer(2).await.is_ok());
+    assert_eq!((shard.seconds().await, shard.reopened()), (vec![1, 2], 1));
+}
+
+#[tokio::test]
+async fn readers_go_on_while_the_disk_stays_bad() {
+    let disk = MemoryDisk::new();
+    let shard = Shard::open(&disk).await;
+    assert_eq!(shard.offer(1).await, Ok(Answer::Applied));
+    flushes_fail(&disk);
+    disk.fail(Fault::always(Operation::Replace).under("shards/"));
+    for _ in 0..3 {
+        shard.refused(2).await;
+        assert_eq!(shard.seconds().await[0], 1);
+    }
+    disk.clear_faults();
+    assert!(shard.offer(2).await.is_ok());
+    assert_eq!((shard.seconds().await, shard.reopened()), (vec![1, 2], 1));
+    assert!(disk.list("shards").await.expect("lists").iter().all(|name| !name.contains("probe")));
+}
+
+#[tokio::test]
+async fn a_lack_of_room_closes_nothing() {
+    let disk = MemoryDisk::new();
+    let shard = Shard::open(&disk).await;
+    assert_eq!(shard.offer(1).await, Ok(Answer::Applied));
+    disk.set_capacity(Some(0));
+    shard.refused(2).await;
+    assert_eq!(shard.seconds().await[0], 1);
+    disk.set_capacity(None);
+    assert_eq!(shard.offer(2).await, Ok(Answer::Duplicate));
+    assert_eq!((shard.seconds().await, shard.reopened()), (vec![1, 2], 0));
+    shard.end().await;
+}
+
+/// A table that RocksDB is about to write finds no folder, which it takes as it takes EIO.
+#[cfg(feature = "rocksdb")]
+mod real {
+    use std::path::PathBuf;
+
+    use tributary_store::disk::real::RealDisk;
+
+    use super::*;
+
+    struct Folder(tempfile::TempDir);
+
+    impl Folder {
+        fn new() -> (Folder, RealDisk) {
+            let folder = Folder(tempfile::tempdir().expect("a folder"));
+            let disk = RealDisk::open(folder.0.path().to_owned(), Default::default());
+            (folder, disk.expect("opens"))
+        }
+
+        fn here(&self) -> PathBuf {
+            self.0.path().join(DIR)
+        }
+
+        fn away(&self) -> PathBuf {
+            self.0.path().join("away")
+        }
+
+        fn take(&self) {
+            std::fs::rename(self.here(), self.away()).expect("renames");
+        }
+
+        fn bring_back(&self) {
+            std::fs::rename(self.away(), self.here()).expect("renames");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_shard_of_rocksdb_heals_with_its_disk() {
+        let (folder, disk) = Folder::new();
+        let shard = Shard::open(&disk).await;
+        let mut taken = vec![];
+        for seq in (1..6).step_by(2) {
+            assert_eq!(shard.offer(seq).await, Ok(Answer::Applied));
+            folder.take();
+            shard.refused(seq + 1).await;
+            folder.bring_back();
+            assert!(shard.offer(seq + 1).await.is_ok(), "{} stays refused", seq + 1);
+            taken.extend([seq as i64, seq as i64 + 1]);
+            assert_eq!(shard.seconds().await, taken);
+        }
+        assert_eq!(shard.reopened(), 3);
+        shard.end().await;
+        let shard = Shard::open(&disk).await;
+        assert_eq!(shard.seconds().await, taken);
+    }
+
+    #[tokio::test]
+    async fn a_shard_that_comes_back_empty_is_not_taken_for_what_it_was() {
+        let (folder, disk) = Folder::new();
+        let shard = Shard::open(&disk).await;
+        assert_eq!(shard.offer(1).await, Ok(Answer::Applied));
+        folder.take();
+        shard.refused(2).await;
+        for _ in 0..3 {
+            let reason = shard.refused(2).await;
+            assert!(reason.contains("bring the folder back"), "{reason}");
+        }
+    }
+}
