@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::StreamExt;
-use futures::future::try_join_all;
+use futures::future::join_all;
 use futures::stream::FuturesUnordered;
 use tokio::sync::watch;
 use tributary_proto::{Answer, Entry, OfferError, ShardId};
@@ -52,7 +52,10 @@ impl Store {
             let (disk, turns, metrics) = (disk.clone(), turns.clone(), metrics.clone());
             ShardService::open(disk, ShardId(shard), options.shards, turns, metrics)
         });
-        let (shards, handles): (Vec<_>, Vec<_>) = try_join_all(opening).await?.into_iter().unzip();
+        // All of them, also when one is refused: a process that ended while RocksDB still opens others
+        // would end by a signal.
+        let opened: disk::Result<Vec<_>> = join_all(opening).await.into_iter().collect();
+        let (shards, handles): (Vec<_>, Vec<_>) = opened?.into_iter().unzip();
         Ok((Store { shards }, StoreHandle { shards: handles.into(), metrics }))
     }
 

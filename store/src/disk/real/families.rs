@@ -11,6 +11,7 @@ use rocksdb::{
 
 use super::engine::Engine;
 use super::hop;
+use super::manifest;
 use super::snapshot::RealSnapshot;
 use super::sys::OwnedSnapshot;
 use crate::disk::{Batch, DiskError, ErrorKind, Families, FamilyId, Op, Result, Snapshot};
@@ -37,8 +38,9 @@ pub(super) fn open(
     // The default family is always there. Unless it is described it gets buffers of its own size.
     let families = [DEFAULT_COLUMN_FAMILY_NAME].iter().chain(names);
     let families = families.map(|name| ColumnFamilyDescriptor::new(*name, engine.family()));
+    manifest::mend(dir, full)?;
     let db = DB::open_cf_descriptors(&engine.database(), full, families)
-        .map_err(|error| place.error("open families", &error))?;
+        .map_err(|error| manifest::advised(place.error("open families", &error)))?;
     Ok(RealFamilies { db: Arc::new(db), place: Arc::new(place) })
 }
 

@@ -17,6 +17,7 @@ mod engine;
 mod families;
 mod file;
 mod files;
+mod manifest;
 mod snapshot;
 mod sys;
 
