@@ -13,7 +13,7 @@ pub enum Mode {
     Power,
     /// A disk that fills and empties
     Full,
-    /// A journal whose syncs fail
+    /// Syncs that fail, of the journal or of the shards
     Eio,
 }
 

@@ -1,11 +1,16 @@
-//! Syncs of the journal fail for a while, or writes find no room anywhere. The product must refuse what it cannot make durable, and take
-//! requests again by itself once all goes well. Then it may be killed, or the power may go.
+//! Syncs of the journal or of the shards fail for a while, or writes find no room anywhere. The product must
+//! refuse what it cannot make durable, and go on by itself once all goes well: take requests again, and bring to
+//! its shards what they could not keep. Then it may be killed, or the power may go.
 
 use anyhow::Context;
 use rand::Rng;
 
 use super::{Run, power};
 use crate::disk::Failing;
+use crate::judge;
+
+const JOURNAL: &str = "journal/";
+const SHARDS: &str = "shards/";
 
 pub(super) async fn round(run: &mut Run) -> anyhow::Result<()> {
     if !run.begin().await? {
@@ -14,11 +19,16 @@ pub(super) async fn round(run: &mut Run) -> anyhow::Result<()> {
     let load = run.take_crew()?.load(run.server.ports());
     run.pause(50, 500).await;
     let wrong = match run.rng.gen_range(0..10) {
-        0..=5 => Wrong { syncs: run.rng.gen_range(1..=20), ..Wrong::default() },
-        6..=7 => Wrong { syncs: u64::MAX, ..Wrong::default() },
+        0..=4 => Wrong { syncs: run.rng.gen_range(1..=20), ..Wrong::default() },
+        5..=6 => Wrong { syncs: u64::MAX, ..Wrong::default() },
+        7 => Wrong { within: SHARDS, syncs: run.rng.gen_range(1..=40), ..Wrong::default() },
         _ => Wrong { room_bytes: Some(run.rng.gen_range(0..64 << 10)), ..Wrong::default() },
     };
     set(run, wrong)?;
+    if wrong.within == SHARDS {
+        // They sync when something is sealed.
+        tokio::time::sleep(judge::until_seal()).await;
+    }
     run.pause(20, 400).await;
     if run.rng.gen_bool(0.25) {
         power::cut(run).await?;
@@ -45,16 +55,23 @@ pub(super) async fn round(run: &mut Run) -> anyhow::Result<()> {
 }
 
 /// What is wrong for a while. The default is nothing.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 struct Wrong {
+    within: &'static str,
     syncs: u64,
     room_bytes: Option<u64>,
+}
+
+impl Default for Wrong {
+    fn default() -> Self {
+        Wrong { within: JOURNAL, syncs: 0, room_bytes: None }
+    }
 }
 
 fn set(run: &mut Run, wrong: Wrong) -> anyhow::Result<()> {
     let disk = run.place.disk().context("this mode has a disk of its own")?;
     disk.power().faults(|faults| {
-        faults.fail_sync = Some(Failing { within: "journal/", syncs: wrong.syncs });
+        faults.fail_sync = Some(Failing { within: wrong.within, syncs: wrong.syncs });
         faults.room_bytes = wrong.room_bytes;
     });
     Ok(())
