@@ -18,16 +18,21 @@ pub(super) async fn round(run: &mut Run) -> anyhow::Result<()> {
     }
     let load = run.take_crew()?.load(run.server.ports());
     run.pause(50, 500).await;
-    let wrong = match run.rng.gen_range(0..10) {
-        0..=4 => Wrong { syncs: run.rng.gen_range(1..=20), ..Wrong::default() },
-        5..=6 => Wrong { syncs: u64::MAX, ..Wrong::default() },
-        7 => Wrong { within: SHARDS, syncs: run.rng.gen_range(1..=40), ..Wrong::default() },
+    let wrong = match run.rng.gen_range(0..20) {
+        0..=10 => Wrong { syncs: run.rng.gen_range(1..=20), ..Wrong::default() },
+        11..=14 => Wrong { syncs: u64::MAX, ..Wrong::default() },
+        15 => Wrong { within: SHARDS, syncs: run.rng.gen_range(1..=40), ..Wrong::default() },
         _ => Wrong { room_bytes: Some(run.rng.gen_range(0..64 << 10)), ..Wrong::default() },
     };
     set(run, wrong)?;
     if wrong.within == SHARDS {
         // They sync when something is sealed.
         tokio::time::sleep(judge::until_seal()).await;
+        run.pause(20, 400).await;
+        set(run, Wrong::default())?;
+        run.crew = Some(load.stop().await?);
+        // A restart would heal what has to heal in this life.
+        return run.check().await;
     }
     run.pause(20, 400).await;
     if run.rng.gen_bool(0.25) {
