@@ -77,6 +77,9 @@ pub enum Refusal {
     Memory { used_bytes: usize, limit_bytes: usize },
     #[error("the journal cannot take the request now: {0}; try again")]
     Journal(String),
+    /// For one who waited for the same request, which came to nothing for whatever reason.
+    #[error("the same request was on its way already and came to nothing; try again")]
+    Unfinished,
     #[error("the edge is stopping; try again")]
     Stopping,
 }

@@ -44,6 +44,7 @@ pub struct EdgeMetrics {
     pub refused_cancelled: Counter,
     pub refused_overload: Counter,
     pub refused_journal: Counter,
+    pub refused_unfinished: Counter,
     pub refused_memory: Counter,
     /// Signals that are not taken, by number of points or records.
     pub rejected_data_points: Counter,
@@ -113,6 +114,7 @@ impl EdgeMetrics {
             Refusal::Overload { .. } | Refusal::Stopping => &self.refused_overload,
             Refusal::Memory { .. } => &self.refused_memory,
             Refusal::Journal(_) => &self.refused_journal,
+            Refusal::Unfinished => &self.refused_unfinished,
         };
         counter.add(1);
     }
@@ -178,6 +180,7 @@ impl EdgeMetrics {
             refused(&self.refused_cancelled, "cancelled"),
             refused(&self.refused_overload, "overload"),
             refused(&self.refused_journal, "journal"),
+            refused(&self.refused_unfinished, "unfinished"),
             refused(&self.refused_memory, "memory"),
             self.rejected_data_points.labelled(REJECTED, REJECTED_HELP, &[("signal", "metrics")]),
             self.rejected_log_records.labelled(REJECTED, REJECTED_HELP, &[("signal", "logs")]),

@@ -167,7 +167,7 @@ impl Registered {
     /// Nothing of the request counts. Those who wait get the refusal too if trying again may help;
     /// what is wrong with a request of this one's they find out by themselves.
     pub(crate) fn refuse(mut self, refusal: Refusal) {
-        self.give_up(Err(if refusal.is_retryable() { refusal } else { came_to_nothing() }));
+        self.give_up(Err(if refusal.is_retryable() { refusal } else { Refusal::Unfinished }));
     }
 
     fn give_up(&mut self, outcome: Outcome) {
@@ -183,7 +183,7 @@ impl Registered {
 impl Drop for Registered {
     fn drop(&mut self) {
         if self.is_open {
-            self.give_up(Err(came_to_nothing()));
+            self.give_up(Err(Refusal::Unfinished));
         }
     }
 }
@@ -206,10 +206,6 @@ impl Shared {
         }
         outcome
     }
-}
-
-fn came_to_nothing() -> Refusal {
-    Refusal::Journal("the same request was on its way already and came to nothing".into())
 }
 
 #[cfg(test)]

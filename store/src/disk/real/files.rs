@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::file::RealFile;
-use super::{RealDisk, hop, sys};
+use super::{RealDisk, hop};
 use crate::disk::{DiskError, ErrorKind, File, Files, Lock, Result};
 
 impl RealDisk {
@@ -105,14 +105,14 @@ impl RealLock {
         let mut options = fs::OpenOptions::new();
         let options = options.write(true).create(true).truncate(false);
         let file = options.open(&full).map_err(|error| DiskError::io(name, "open", &error))?;
-        sys::flock(&file).map_err(|error| match error.kind() {
-            io::ErrorKind::WouldBlock => {
+        file.try_lock().map_err(|error| match error {
+            fs::TryLockError::WouldBlock => {
                 let full = full.display().to_string();
                 let reason = "another tributary process uses this folder; stop it or choose \
                               another --data";
                 DiskError::new(ErrorKind::Locked, full, "lock", reason)
             }
-            _ => DiskError::io(name, "lock", &error),
+            fs::TryLockError::Error(error) => DiskError::io(name, "lock", &error),
         })?;
         Ok(RealLock { _file: file })
     }

@@ -1,22 +1,10 @@
-//! The two things that safe Rust has no words for here.
+//! The one thing that safe Rust has no words for here.
 
-#![allow(unsafe_code, reason = "flock has no safe form; a snapshot borrows what it is kept beside")]
+#![allow(unsafe_code, reason = "a snapshot borrows what it is kept beside")]
 
-use std::fs::File;
-use std::io;
-use std::os::fd::AsRawFd;
 use std::sync::Arc;
 
 use rocksdb::{DB, Snapshot};
-
-/// Takes the whole file for this open handle, or fails at once when another has it.
-pub(super) fn flock(file: &File) -> io::Result<()> {
-    // SAFETY: the descriptor is open for as long as `file` is borrowed, and flock touches no memory.
-    match unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
-    }
-}
 
 /// A snapshot together with its database.
 pub(super) struct OwnedSnapshot {
