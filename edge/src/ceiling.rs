@@ -4,15 +4,16 @@
 //! after the other, so that what one client does costs the others last:
 //!
 //! ```text
-//!  0          soft / 2           7/8 soft             soft             half way           hard
+//!  0          soft / 2           3/4 soft             soft             half way           hard
 //!  ├──────────────┼──────────────────┼──────────────────┼──────────────────┼──────────────────┤
 //!                 │ new groups fold  │ large bodies are │ every request is │ bodies that have │ for
 //!                 │ into overflow    │ refused          │ refused          │ begun end        │ seals
 //! ```
 //!
 //! Groups stay in memory for long, so they may take half: were they to reach the soft limit, no request would be
-//! taken until they are idle. A large body is refused before small ones are. What is sealed cannot be refused any
-//! more, and needs room to be encoded and stored in.
+//! taken until they are idle. A large body is refused before small ones are, and well before: what it frees as it
+//! grows stays resident for some milliseconds. What is sealed cannot be refused any more, and needs room to be
+//! encoded and stored in.
 
 use std::fmt;
 use std::sync::Arc;
@@ -44,7 +45,7 @@ impl Ceiling {
     #[cfg(feature = "receivers")]
     pub(crate) fn allows(&self, held: usize, more: usize) -> bool {
         let limit = match held {
-            _ if held.saturating_add(more) > LARGE_BYTES => self.soft_bytes / 8 * 7,
+            _ if held.saturating_add(more) > LARGE_BYTES => self.soft_bytes / 4 * 3,
             0 => self.soft_bytes,
             _ => self.soft_bytes + (self.hard_bytes - self.soft_bytes) / 2,
         };
@@ -94,8 +95,8 @@ mod tests {
         };
         assert_eq!(stopped(96), [false; 6]);
         assert_eq!(stopped(97), [true, false, false, false, false, false]);
-        assert_eq!(stopped(165), [true, true, false, false, false, false]);
-        assert_eq!(stopped(168), [true, true, true, false, false, false]);
+        assert_eq!(stopped(141), [true, true, false, false, false, false]);
+        assert_eq!(stopped(144), [true, true, true, false, false, false]);
         assert_eq!(stopped(192), [true, true, true, false, true, false]);
         assert_eq!(stopped(193), [true, true, true, true, true, false]);
         assert_eq!(stopped(224), [true; 6]);

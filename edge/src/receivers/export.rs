@@ -52,7 +52,12 @@ pub(crate) struct Exporter {
 
 impl Exporter {
     pub(crate) fn new(handle: EdgeHandle, limits: Limits) -> Self {
-        let room = Room::new(limits.held_bytes, handle.metrics().clone(), handle.ceiling.clone());
+        let room = Room::new(
+            limits.held_bytes,
+            limits.request_bytes,
+            handle.metrics().clone(),
+            handle.ceiling.clone(),
+        );
         Exporter {
             handle,
             request_bytes: limits.request_bytes,

@@ -47,7 +47,7 @@ pub async fn unpack(
     parts: impl Iterator<Item = Bytes>,
 ) -> Unpacked {
     let metrics = Arc::<EdgeMetrics>::default();
-    let room = Room::new(room_bytes, metrics.clone(), Ceiling::default());
+    let room = Room::new(room_bytes, room_bytes, metrics.clone(), Ceiling::default());
     let headers = [(CONTENT_ENCODING, HeaderValue::from_static(content_encoding))];
     let mut most_bytes = 0;
     let mut paid = || most_bytes = metrics.held_bytes.get().max(most_bytes);

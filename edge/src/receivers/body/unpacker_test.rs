@@ -15,7 +15,7 @@ const LIMIT: usize = 1 << 20;
 
 fn room(bytes: usize) -> (Room, Arc<EdgeMetrics>) {
     let metrics = Arc::<EdgeMetrics>::default();
-    (Room::new(bytes, metrics.clone(), Ceiling::default()), metrics)
+    (Room::new(bytes, bytes, metrics.clone(), Ceiling::default()), metrics)
 }
 
 async fn unpacked(coding: Coding, parts: &[&[u8]], room: &Room) -> Result<Held, Fault> {
