@@ -51,7 +51,7 @@ impl Default for Limits {
 /// How long things may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
-    /// A body that has not come whole after this long is refused.
+    /// A body for which the edge has waited this long is refused; it may be sent again.
     pub read: Duration,
     /// A connection's first bytes, and a head of HTTP/1, that have not come after this long end the
     /// connection.

@@ -21,7 +21,7 @@ section! {
         /// What may come unasked, over all connections together: HTTP/2 windows, 64 KiB or more for each, and
         /// read buffers of HTTP/1, half as much. At least 64 KiB for each of `max_connections`.
         pub windows: Size = Size::mib(64),
-        /// A body that has not come whole after this long is refused.
+        /// A body for which the edge has waited this long is refused; it may be sent again.
         pub read_timeout: Duration = Duration::seconds(30),
         /// A request's head that has not come whole after this long closes its connection.
         pub header_timeout: Duration = Duration::seconds(60),
