@@ -1,5 +1,9 @@
-//! What holds for OTLP's JSON whatever it carries: how deep it may be, and what is told of a fault in it.
+//! What holds for OTLP's JSON whatever it carries: how deep it may be, how fields are known, and what is told of
+//! a fault in it.
 
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Visitor};
 use serde_json::error::{Category, Error};
 use thiserror::Error;
 
@@ -16,6 +20,29 @@ pub enum JsonFault {
     /// Columns count bytes, from one.
     #[error("{what}, at line {line}, column {column}")]
     At { what: &'static str, line: usize, column: usize },
+}
+
+/// A field's name to its place among those that are read.
+pub struct FieldName(pub &'static [&'static str]);
+
+impl<'de> DeserializeSeed<'de> for FieldName {
+    type Value = Option<usize>;
+
+    fn deserialize<D: Deserializer<'de>>(self, name: D) -> Result<Option<usize>, D::Error> {
+        name.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for FieldName {
+    type Value = Option<usize>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a field's name")
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Option<usize>, E> {
+        Ok(self.0.iter().position(|known| *known == name))
+    }
 }
 
 impl JsonFault {

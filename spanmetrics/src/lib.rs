@@ -37,7 +37,7 @@ pub use delta::{Delta, SPAN_WEIGHT};
 pub use gathered::{Gathered, Totals};
 pub use group::{Group, GroupId, SpanKind, StatusCode};
 pub use groups::{Definition, Definitions, Generation, GroupNumber, Groups, Interned, Slot};
-pub use json::{JsonFault, json_text};
+pub use json::{FieldName, JsonFault, json_text};
 pub use labels::{Labels, METRIC_NAME};
 pub use layout::{Layout, LayoutId};
 pub use naming::Naming;

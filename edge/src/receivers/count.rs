@@ -10,7 +10,7 @@ use prost::encoding::{
     DecodeContext, WireType, check_wire_type, decode_key, decode_varint, skip_field,
 };
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use tributary_spanmetrics::{Encoding, JsonFault, json_text};
+use tributary_spanmetrics::{Encoding, FieldName, JsonFault, json_text};
 
 use super::fault::Fault;
 
@@ -145,7 +145,7 @@ impl<'de> Visitor<'de> for Below<'_> {
         };
         let shape = if step.is_list { Shape::List } else { Shape::Field };
         let (mut total, mut met) = (0, 0u32);
-        while let Some(at) = fields.next_key_seed(Name(step.names))? {
+        while let Some(at) = fields.next_key_seed(FieldName(step.names))? {
             let Some(at) = at else {
                 fields.next_value::<IgnoredAny>()?;
                 continue;
@@ -169,29 +169,6 @@ impl<'de> Visitor<'de> for Below<'_> {
     /// Without the text: it may be all of the request.
     fn visit_str<E: Error>(self, _: &str) -> Result<u64, E> {
         Err(E::custom("a text where an object or a list belongs"))
-    }
-}
-
-/// A field's name to its place among those of a step.
-struct Name(&'static [&'static str]);
-
-impl<'de> DeserializeSeed<'de> for Name {
-    type Value = Option<usize>;
-
-    fn deserialize<D: Deserializer<'de>>(self, name: D) -> Result<Option<usize>, D::Error> {
-        name.deserialize_str(self)
-    }
-}
-
-impl Visitor<'_> for Name {
-    type Value = Option<usize>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a field's name")
-    }
-
-    fn visit_str<E>(self, name: &str) -> Result<Option<usize>, E> {
-        Ok(self.0.iter().position(|known| *known == name))
     }
 }
 

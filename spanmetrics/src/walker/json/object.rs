@@ -5,6 +5,8 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+use crate::json::FieldName;
+
 /// A value where it lies in the text.
 pub(super) type Piece<'de> = &'de RawValue;
 /// A wanted attribute's value: of the first attribute with its key, if it has one.
@@ -61,7 +63,7 @@ impl<'de, T: Fields<'de>> Visitor<'de> for Object<'_, T> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
         let mut met = 0u32;
-        while let Some(at) = map.next_key_seed(Name(T::NAMES))? {
+        while let Some(at) = map.next_key_seed(FieldName(T::NAMES))? {
             let Some(at) = at else {
                 map.next_value::<IgnoredAny>()?;
                 continue;
@@ -111,28 +113,5 @@ impl<'de, T: Items<'de>> Visitor<'de> for List<'_, T> {
 
     fn visit_str<E: Error>(self, _: &str) -> Result<(), E> {
         Err(E::custom("a text where a list belongs"))
-    }
-}
-
-/// A field's name to its place among those that are read.
-struct Name(&'static [&'static str]);
-
-impl<'de> DeserializeSeed<'de> for Name {
-    type Value = Option<usize>;
-
-    fn deserialize<D: Deserializer<'de>>(self, name: D) -> Result<Option<usize>, D::Error> {
-        name.deserialize_str(self)
-    }
-}
-
-impl Visitor<'_> for Name {
-    type Value = Option<usize>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a field's name")
-    }
-
-    fn visit_str<E>(self, name: &str) -> Result<Option<usize>, E> {
-        Ok(self.0.iter().position(|known| *known == name))
     }
 }
