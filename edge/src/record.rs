@@ -291,7 +291,7 @@ impl Seal {
             scope: Scope::decode(r)?,
             sealed_to_ms: r.signed()?,
             numbers: numbers(r)?,
-            shards: (0..r.varint()?).map(|_| shard(r)).collect::<Result<_, _>>()?,
+            shards: shards(r)?,
         })
     }
 }
@@ -391,8 +391,16 @@ fn source(r: &mut Reader<'_>) -> Result<SourceId, DecodeError> {
     SourceId::from_bytes(&bytes).ok_or(DecodeError::Bad("source"))
 }
 
-fn shard(r: &mut Reader<'_>) -> Result<ShardId, DecodeError> {
-    u16::try_from(r.varint()?).map(ShardId).map_err(|_| DecodeError::Bad("shard"))
+fn shards(r: &mut Reader<'_>) -> Result<BTreeSet<ShardId>, DecodeError> {
+    let mut shards = BTreeSet::new();
+    for _ in 0..r.varint()? {
+        let shard = u16::try_from(r.varint()?).map_err(|_| DecodeError::Bad("shard"))?;
+        if shards.last() >= Some(&ShardId(shard)) {
+            return Err(DecodeError::Bad("shard: out of order"));
+        }
+        shards.insert(ShardId(shard));
+    }
+    Ok(shards)
 }
 
 fn encode_numbers(numbers: &Numbers, w: &mut Writer) {
@@ -483,6 +491,16 @@ mod tests {
         let named = format!("{}{}", "03".repeat(16), "04".repeat(8));
         let written = records().each_ref().map(|record| hex(record).replace(&named, " source "));
         assert_eq!(written, PINNED);
+    }
+
+    #[test]
+    fn a_seal_that_names_a_shard_twice_is_refused() {
+        let seal = records().into_iter().find(|record| matches!(record, Record::Seal(_)));
+        let mut bytes = seal.expect("there are seals").encode();
+        let shards = bytes.len() - 3;
+        bytes.splice(shards.., [5, 5]);
+        let refused = Record::decode(&bytes.into());
+        assert_eq!(refused, Err(DecodeError::Bad("shard: out of order")));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! - What is held stays under the limit and a decoder's state, is paid for, and given back.
 //! - A body that is taken is what a plain decoder makes of it.
 
-use std::io::Read;
+use std::io::{BufReader, Read};
 
 use bytes::Bytes;
 use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
@@ -67,8 +67,25 @@ fn plain(coding: &str, packed: &[u8]) -> std::io::Result<Vec<u8>> {
                 DeflateDecoder::new(packed).take(most).read_to_end(&mut body)
             })?
         }
-        "zstd" => zstd::Decoder::new(packed)?.take(most).read_to_end(&mut body)?,
+        "zstd" => {
+            // Byte by byte, as a stream: of a frame that is there whole libzstd refuses an empty compressed block.
+            let bytes = BufReader::with_capacity(1, packed);
+            zstd::Decoder::with_buffer(bytes)?.take(most).read_to_end(&mut body)?
+        }
         _ => packed.take(most).read_to_end(&mut body)?,
     };
     Ok(body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_compressed_block_is_taken_as_any_stream_takes_it() {
+        let frame = [0x28, 0xb5, 0x2f, 0xfd, 0x20, 0, 0, 0, 0, 4, 0, 0, 1, 0, 0];
+        check(&[&[2][..], &frame].concat());
+        let parts = frame.map(|byte| Bytes::copy_from_slice(&[byte]));
+        assert_eq!(unpacked("zstd", parts.into_iter()).expect("taken"), Bytes::new());
+    }
 }
