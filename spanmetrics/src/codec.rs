@@ -130,11 +130,16 @@ impl<'a> Reader<'a> {
         Ok(*first)
     }
 
-    pub fn bytes(&mut self) -> Result<&'a [u8], DecodeError> {
-        let len = usize::try_from(self.varint()?).map_err(|_| DecodeError::Truncated)?;
+    /// So many bytes, which the caller knows.
+    pub fn raw(&mut self, len: usize) -> Result<&'a [u8], DecodeError> {
         let (first, rest) = self.0.split_at_checked(len).ok_or(DecodeError::Truncated)?;
         self.0 = rest;
         Ok(first)
+    }
+
+    pub fn bytes(&mut self) -> Result<&'a [u8], DecodeError> {
+        let len = usize::try_from(self.varint()?).map_err(|_| DecodeError::Truncated)?;
+        self.raw(len)
     }
 
     pub fn str(&mut self) -> Result<&'a str, DecodeError> {

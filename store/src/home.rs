@@ -6,7 +6,7 @@ use thiserror::Error;
 use crate::disk::{Disk, DiskError, Lock};
 
 /// Raised when a build writes what an older one cannot read.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 const LOCK_FILE: &str = "LOCK";
 const FORMAT_FILE: &str = "FORMAT";

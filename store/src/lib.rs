@@ -18,6 +18,7 @@ mod metrics;
 pub mod plants;
 pub mod shard;
 mod store;
+mod windows;
 
 pub use family::totals::Totals;
 pub use home::{FORMAT, Home, HomeError};
@@ -25,3 +26,4 @@ pub use matcher::{InvalidRegex, MatchOp, Matcher};
 pub use metrics::StoreMetrics;
 pub use shard::{Completeness, GroupHistory, LayoutHistory, SampleHistory, TenantDictionary, View};
 pub use store::{Options, Store, StoreHandle};
+pub use windows::Windows;

@@ -108,7 +108,7 @@ async fn answers(view: &View, groups: &[GroupId], from_ms: i64) -> Answers {
             let (mut openings, mut windows) = (Vec::new(), Vec::new());
             for of_layout in layouts {
                 openings.push((of_layout.opening.count, of_layout.opening.sum_us));
-                windows.extend(of_layout.windows.into_iter().map(|(end, delta)| (end.0, delta)));
+                windows.extend(of_layout.windows.deltas().map(|(end, delta)| (end.0, delta)));
             }
             (openings, windows)
         })

@@ -83,13 +83,13 @@ impl<'a> Columns<'a> {
     fn values(&self, times: &[TimeMs]) -> Vec<Vec<f64>> {
         let layouts: Vec<_> = self.history.layouts.values().collect();
         let mut running: Vec<Totals> = layouts.iter().map(|l| l.opening.clone()).collect();
-        let mut windows: Vec<_> = layouts.iter().map(|l| l.windows.iter().peekable()).collect();
+        let mut added = vec![0; layouts.len()];
         let mut columns = vec![Vec::with_capacity(times.len()); self.metrics.len()];
         for &time in times {
-            for (running, windows) in running.iter_mut().zip(&mut windows) {
-                while let Some((_, delta)) = windows.next_if(|(end, _)| end.0 <= time) {
-                    running.add_delta(delta);
-                }
+            for ((of_layout, running), added) in layouts.iter().zip(&mut running).zip(&mut added) {
+                let until = of_layout.windows.until(time);
+                of_layout.windows.add_to(*added..until, running);
+                *added = until;
             }
             for ((_, metric), column) in self.metrics.iter().zip(&mut columns) {
                 column.push(self.value(metric, &running));

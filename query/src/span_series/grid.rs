@@ -20,8 +20,8 @@ impl Grid {
     pub(super) fn times(&self, history: &GroupHistory) -> Vec<TimeMs> {
         let layouts = || history.layouts.values();
         let ends: BTreeSet<TimeMs> = layouts()
-            .flat_map(|layout| layout.windows.iter())
-            .filter(|(_, delta)| delta.count > 0)
+            .flat_map(|layout| layout.windows.ends().iter().zip(layout.windows.counts()))
+            .filter(|(_, units)| **units > 0)
             .map(|(end, _)| end.0)
             .collect();
         let (Some(width), Some(newest)) =
@@ -73,13 +73,14 @@ mod tests {
     use super::*;
     use std::sync::Arc;
     use tributary_spanmetrics::{Delta, Layout, WindowEnd};
-    use tributary_store::{LayoutHistory, Totals};
+    use tributary_store::{LayoutHistory, Totals, Windows};
 
     fn history(ends: &[TimeMs]) -> GroupHistory {
         let layout = Layout::default();
         let mut delta = Delta::empty(&layout);
         delta.observe(&layout, 1);
-        let windows = ends.iter().map(|end| (WindowEnd(*end), delta.clone())).collect();
+        let mut windows = Windows::new(layout.buckets());
+        ends.iter().for_each(|end| windows.push(WindowEnd(*end), &delta));
         let id = layout.id();
         let of_layout =
             LayoutHistory { layout: Arc::new(layout), opening: Totals::default(), windows };

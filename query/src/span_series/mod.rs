@@ -20,17 +20,17 @@ mod grid;
 mod lag;
 mod wanted;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::future::try_join_all;
-use tributary_spanmetrics::{Group, GroupId, Labels, Naming, SeriesId};
+use tributary_spanmetrics::{Group, GroupId, Labels, Layout, Naming, SeriesId};
 use tributary_store::disk::DiskError;
 use tributary_store::{
     GroupHistory, LayoutHistory, SampleHistory, StoreHandle, TenantDictionary, Totals, View,
+    Windows,
 };
 
 use self::columns::Columns;
@@ -190,9 +190,11 @@ impl Reading<'_> {
         known: &TenantDictionary,
         answer: &mut SeriesSet,
     ) {
-        let empty =
-            |layout| LayoutHistory { layout, opening: Totals::default(), windows: BTreeMap::new() };
-        let layouts = known.layouts.iter().map(|(id, layout)| (*id, empty(layout.clone())));
+        let empty = |layout: &Arc<Layout>| {
+            let windows = Windows::new(layout.buckets());
+            LayoutHistory { layout: layout.clone(), opening: Totals::default(), windows }
+        };
+        let layouts = known.layouts.iter().map(|(id, layout)| (*id, empty(layout)));
         let history = GroupHistory { layouts: layouts.collect(), damaged: Vec::new() };
         for (_, base) in groups {
             let columns = Columns::of(&history, self.wanted, base, &self.options.naming);

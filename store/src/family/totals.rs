@@ -1,10 +1,11 @@
 //! Totals: the sum of a block, beside it. A counter's value at the start of a stretch is the sum of
 //! all totals before it, so late data touches one stretch and a damaged block spoils nothing after it.
 
-use tributary_spanmetrics::{Delta, Layout};
+use tributary_spanmetrics::Layout;
+use tributary_spanmetrics::codec::Reader;
 
 use super::Damaged;
-use super::blocks::Windows;
+use crate::windows::Windows;
 
 /// Wide enough for everything that ever was.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,18 +17,10 @@ pub struct Totals {
     pub buckets: Vec<u128>,
 }
 
-const TOTALS_V1: u8 = 1;
+/// Tag 1, retired: without how many windows the block has.
+const TOTALS_V2: u8 = 2;
 
 impl Totals {
-    pub fn add_delta(&mut self, delta: &Delta) {
-        self.count = self.count.wrapping_add(delta.count.into());
-        self.sum_us = self.sum_us.wrapping_add(delta.sum_us);
-        self.buckets.resize(self.buckets.len().max(delta.buckets.len()), 0);
-        for (mine, theirs) in self.buckets.iter_mut().zip(&delta.buckets) {
-            *mine = mine.wrapping_add((*theirs).into());
-        }
-    }
-
     pub fn add(&mut self, other: &Totals) {
         self.count = self.count.wrapping_add(other.count);
         self.sum_us = self.sum_us.wrapping_add(other.sum_us);
@@ -39,20 +32,13 @@ impl Totals {
 
     pub(crate) fn of(windows: &Windows) -> Self {
         let mut totals = Totals::default();
-        windows.values().for_each(|delta| totals.add_delta(delta));
+        windows.add_to(0..windows.len(), &mut totals);
         totals
     }
 
-    pub(crate) fn encode(&self) -> Vec<u8> {
-        super::seal(TOTALS_V1, |w| {
-            w.varint(self.count);
-            w.varint(self.sum_us);
-            self.buckets.iter().for_each(|units| w.varint(*units));
-        })
-    }
-
     pub(crate) fn decode(value: &[u8], layout: &Layout) -> Result<Self, Damaged> {
-        super::open(TOTALS_V1, value, |r| {
+        super::open(TOTALS_V2, value, |r| {
+            r.varint()?;
             let (count, sum_us) = (r.varint_u128()?, r.varint_u128()?);
             let buckets = (0..layout.buckets()).map(|_| r.varint_u128());
             Ok(Totals { count, sum_us, buckets: buckets.collect::<Result<_, _>>()? })
@@ -60,8 +46,26 @@ impl Totals {
     }
 }
 
+pub(crate) fn encode(windows: &Windows) -> Vec<u8> {
+    let totals = Totals::of(windows);
+    super::seal(TOTALS_V2, |w| {
+        w.varint(windows.len() as u64);
+        w.varint(totals.count);
+        w.varint(totals.sum_us);
+        totals.buckets.iter().for_each(|units| w.varint(*units));
+    })
+}
+
+/// How many windows the block has, by the first bytes alone: compaction plans by it.
+pub(crate) fn windows_of(value: &[u8]) -> u64 {
+    let mut r = Reader::new(value.get(1..).unwrap_or_default());
+    r.varint().unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
+    use tributary_spanmetrics::{Delta, WindowEnd};
+
     use super::*;
 
     #[test]
@@ -69,14 +73,15 @@ mod tests {
         let layout = Layout::explicit(1000, vec![5, 6]).expect("ascends");
         let mut delta = Delta::empty(&layout);
         delta.observe(&layout, 6);
-        let mut totals = Totals::default();
-        totals.add_delta(&delta);
-        totals.add(&totals.clone());
-        let value = totals.encode();
+        let mut windows = Windows::new(layout.buckets());
+        windows.push(WindowEnd(1000), &delta);
+        windows.push(WindowEnd(3000), &delta);
+        let value = encode(&windows);
         let hex: String = value.iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(hex, PINNED);
-        assert_eq!(Totals::decode(&value, &layout), Ok(totals));
+        assert_eq!(Totals::decode(&value, &layout), Ok(Totals::of(&windows)));
+        assert_eq!(windows_of(&value), 2);
     }
 
-    const PINNED: &str = "01801000008010004f3ebf89";
+    const PINNED: &str = "020280100000801000eddaedaa";
 }

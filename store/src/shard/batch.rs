@@ -1,19 +1,20 @@
 //! From gathered content to the batch that one commit writes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use tributary_spanmetrics::{Content, WindowEnd};
+use tributary_spanmetrics::{Content, Delta, Layout, Tenant, WindowEnd};
 
 use super::dictionary::Dictionary;
 use super::gather::Gathered;
+use super::touched::Touched;
 use crate::disk::Batch;
-use crate::family::blocks::{self, BlockKey, Windows};
+use crate::family::blocks::{self, BlockKey};
 use crate::family::commit::{CommitRow, SourceState};
 use crate::family::dictionary::Definition;
 use crate::family::samples::{self, Points, SampleKey};
-use crate::family::totals::Totals;
-use crate::family::{self, stretch_of};
-use tributary_spanmetrics::Tenant;
+use crate::family::totals;
+use crate::family::{self, OF_SAMPLES, Stretch};
+use crate::windows::Windows;
 
 /// The rows of a commit, and what memory has to learn once they are written.
 #[derive(Debug)]
@@ -22,13 +23,6 @@ pub(crate) struct Commit {
     pub(crate) batch: Batch,
     pub(crate) learned: Vec<(Tenant, Definition)>,
     pub(crate) touched: Touched,
-}
-
-/// The stretches that got a further row.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Touched {
-    pub(crate) blocks: BTreeSet<BlockKey>,
-    pub(crate) samples: BTreeSet<SampleKey>,
 }
 
 pub(crate) fn commit(
@@ -56,19 +50,18 @@ fn rows(content: &Content, id: u64, batch: &mut Batch) -> Touched {
     for (tenant, content) in &content.tenants {
         for (layout, of_layout) in &content.layouts {
             for (group, of_group) in &of_layout.groups {
-                let at = |end: &WindowEnd| stretch_of(end.0);
-                for (stretch_ms, windows) in by_stretch(&of_group.windows, at) {
+                for (stretch_ms, windows) in
+                    windows_by_stretch(&of_group.windows, &of_layout.layout)
+                {
                     let (tenant, group, layout) = (tenant.clone(), *group, *layout);
                     let key = BlockKey { tenant, group, stretch_ms, layout };
-                    put_block(batch, &key, id, &windows);
+                    put_block(batch, &key, id, &windows, &of_layout.layout);
                     touched.blocks.insert(key);
                 }
             }
         }
         for (series, of_series) in &content.samples {
-            for (stretch_ms, points) in
-                by_stretch(&of_series.points, |time_ms| stretch_of(*time_ms))
-            {
+            for (stretch_ms, points) in points_by_stretch(&of_series.points) {
                 let key = SampleKey { tenant: tenant.clone(), series: *series, stretch_ms };
                 put_samples(batch, &key, id, &points);
                 touched.samples.insert(key);
@@ -79,22 +72,38 @@ fn rows(content: &Content, id: u64, batch: &mut Batch) -> Touched {
 }
 
 /// A block and its total, which never stand without each other.
-pub(crate) fn put_block(batch: &mut Batch, key: &BlockKey, id: u64, windows: &Windows) {
-    batch.put(family::BLOCKS, key.row(id), blocks::encode(windows));
-    batch.put(family::TOTALS, key.row(id), Totals::of(windows).encode());
+pub(crate) fn put_block(
+    batch: &mut Batch,
+    key: &BlockKey,
+    id: u64,
+    windows: &Windows,
+    layout: &Layout,
+) {
+    batch.put(family::BLOCKS, key.row(id), blocks::encode(windows, layout));
+    batch.put(family::TOTALS, key.row(id), totals::encode(windows));
 }
 
 pub(crate) fn put_samples(batch: &mut Batch, key: &SampleKey, id: u64, points: &Points) {
     batch.put(family::SAMPLES, key.row(id), samples::encode(points));
 }
 
-fn by_stretch<K: Ord + Copy, V: Clone>(
-    columns: &BTreeMap<K, V>,
-    stretch_of: impl Fn(&K) -> i64,
-) -> BTreeMap<i64, BTreeMap<K, V>> {
-    let mut stretches = BTreeMap::<i64, BTreeMap<K, V>>::new();
-    for (at, value) in columns {
-        stretches.entry(stretch_of(at)).or_default().insert(*at, value.clone());
+fn windows_by_stretch(
+    windows: &BTreeMap<WindowEnd, Delta>,
+    layout: &Layout,
+) -> BTreeMap<i64, Windows> {
+    let stretch = Stretch::of(layout);
+    let mut stretches = BTreeMap::new();
+    for (end, delta) in windows {
+        let empty = || Windows::new(layout.buckets());
+        stretches.entry(stretch.start(end.0)).or_insert_with(empty).push(*end, delta);
+    }
+    stretches
+}
+
+fn points_by_stretch(points: &Points) -> BTreeMap<i64, Points> {
+    let mut stretches = BTreeMap::<i64, Points>::new();
+    for (time_ms, bits) in points {
+        stretches.entry(OF_SAMPLES.start(*time_ms)).or_default().insert(*time_ms, *bits);
     }
     stretches
 }

@@ -4,35 +4,39 @@
 
 use tributary_spanmetrics::Layout;
 
-use super::batch::{self, Touched};
+use super::batch;
 use super::dictionary::Dictionary;
+use super::touched::Due;
 use crate::disk::{self, Batch, FamilyId, Row, Snapshot};
-use crate::family::blocks::{self, Windows};
+use crate::family::blocks::{self, BlockKey};
 use crate::family::samples::{self, Points};
+use crate::family::totals;
 use crate::family::{self, Damaged, after_prefix};
+use crate::windows::Windows;
 
-/// The batch that leaves one row where `touched` names several. A stretch with a damaged row is left
-/// as it is: its readers report it.
+/// The rows added together are at least so many times as many as the largest of them holds, so that none is written
+/// again more often than the logarithm of a stretch's length to this base.
+const FAN_IN: u64 = 8;
+/// Of a stretch that is over all rows become one, when what came on top of the largest is at least this part of it.
+const WORTH: u64 = 16;
+
+/// The batch that adds rows together where it is worth it. A stretch with a damaged row is left as it is: its readers
+/// report it.
 pub(crate) async fn compact(
     snapshot: &dyn Snapshot,
     dictionary: &Dictionary,
-    touched: &Touched,
+    due: &Due,
 ) -> disk::Result<Batch> {
     let mut compacted = Batch::default();
-    for key in &touched.blocks {
-        let prefix = key.prefix().done();
+    for (key, is_over) in &due.blocks {
         let layout = dictionary.tenant(&key.tenant).and_then(|t| t.layouts.get(&key.layout));
-        let rows = rows(snapshot, family::BLOCKS, &prefix).await?;
-        if let (Some(layout), Some(id)) = (layout, newest_of_several(&rows))
-            && let Ok(windows) = sum_blocks(&rows, layout)
-        {
-            replace(&mut compacted, &[family::BLOCKS, family::TOTALS], &rows);
-            batch::put_block(&mut compacted, key, id, &windows);
+        if let Some(layout) = layout {
+            compact_blocks(snapshot, layout, key, *is_over, &mut compacted).await?;
         }
     }
-    for key in &touched.samples {
-        let rows = rows(snapshot, family::SAMPLES, &key.prefix().done()).await?;
-        if let Some(id) = newest_of_several(&rows)
+    for key in &due.samples {
+        let rows = rows(snapshot, family::SAMPLES, key.prefix().done()).await?;
+        if let Some(id) = rows.last().filter(|_| rows.len() > 1).and_then(commit_of)
             && let Ok(points) = sum_samples(&rows)
         {
             replace(&mut compacted, &[family::SAMPLES], &rows);
@@ -42,10 +46,46 @@ pub(crate) async fn compact(
     Ok(compacted)
 }
 
+async fn compact_blocks(
+    snapshot: &dyn Snapshot,
+    layout: &Layout,
+    key: &BlockKey,
+    is_over: bool,
+    compacted: &mut Batch,
+) -> disk::Result<()> {
+    // Totals are short and say how long their blocks are.
+    let totals = rows(snapshot, family::TOTALS, key.prefix().done()).await?;
+    let windows: Vec<u64> = totals.iter().map(|(_, value)| totals::windows_of(value)).collect();
+    let together = &totals[worth_adding(&windows, is_over)..];
+    let ids = together.first().zip(together.last().and_then(commit_of));
+    let Some(((first, _), id)) = ids.filter(|_| together.len() > 1) else { return Ok(()) };
+    let range = (first.to_vec(), after_prefix(&key.prefix().done()));
+    let blocks = snapshot.scan(family::BLOCKS, vec![range]).await?.concat();
+    let is_whole = blocks.iter().map(|(key, _)| key).eq(together.iter().map(|(key, _)| key));
+    if is_whole && let Ok(windows) = sum_blocks(&blocks, layout) {
+        replace(compacted, &[family::BLOCKS, family::TOTALS], &blocks);
+        batch::put_block(compacted, key, id, &windows, layout);
+    }
+    Ok(())
+}
+
+/// From which on the rows are worth adding together, by how many windows each holds, the oldest first.
+fn worth_adding(windows: &[u64], is_over: bool) -> usize {
+    let (mut sum, mut largest, mut from) = (0, 0, windows.len());
+    for (at, &held) in windows.iter().enumerate().rev() {
+        sum += held;
+        largest = held.max(largest);
+        if sum >= FAN_IN * largest {
+            from = at;
+        }
+    }
+    if is_over && (sum - largest) * WORTH >= largest { 0 } else { from }
+}
+
 pub(crate) fn sum_blocks(rows: &[Row], layout: &Layout) -> Result<Windows, Damaged> {
-    let mut sum = Windows::new();
+    let mut sum = Windows::new(layout.buckets());
     for (_, value) in rows {
-        blocks::add(&mut sum, blocks::decode(value, layout)?);
+        sum.add(blocks::decode(value, layout)?);
     }
     Ok(sum)
 }
@@ -59,14 +99,17 @@ pub(crate) fn sum_samples(rows: &[Row]) -> Result<Points, Damaged> {
     Ok(sum)
 }
 
-async fn rows(snapshot: &dyn Snapshot, family: FamilyId, prefix: &[u8]) -> disk::Result<Vec<Row>> {
-    let range = (prefix.to_vec(), after_prefix(prefix));
-    Ok(snapshot.scan(family, vec![range]).await?.pop().unwrap_or_default())
+async fn rows(
+    snapshot: &dyn Snapshot,
+    family: FamilyId,
+    prefix: Vec<u8>,
+) -> disk::Result<Vec<Row>> {
+    let end = after_prefix(&prefix);
+    Ok(snapshot.scan(family, vec![(prefix, end)]).await?.concat())
 }
 
-/// The last eight bytes of a row's key are its commit.
-fn newest_of_several(rows: &[Row]) -> Option<u64> {
-    let (key, _) = rows.last().filter(|_| rows.len() > 1)?;
+/// The last eight bytes of a row's key.
+fn commit_of((key, _): &Row) -> Option<u64> {
     key.last_chunk().map(|id| u64::from_be_bytes(*id))
 }
 
@@ -75,5 +118,48 @@ fn replace(batch: &mut Batch, families: &[FamilyId], rows: &[Row]) {
         for (key, _) in rows {
             batch.delete(*family, key.to_vec());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_added_once_they_are_many_times_the_largest() {
+        let worth = |windows: &[u64]| worth_adding(windows, false);
+        assert_eq!(worth(&[]), 0);
+        assert_eq!(worth(&[1; 7]), 7);
+        assert_eq!(worth(&[1; 32]), 0);
+        assert_eq!(worth(&[32, 1, 1, 1, 1, 1, 1, 1, 1]), 1);
+        assert_eq!(worth(&[32; 8]), 0);
+        assert_eq!(worth(&[256, 32, 32, 32, 32, 32, 32, 32, 1, 31]), 1);
+    }
+
+    #[test]
+    fn a_stretch_that_is_over_becomes_one_row_unless_little_came_on_top() {
+        assert_eq!(worth_adding(&[2048, 256, 256, 32, 5], true), 0);
+        assert_eq!(worth_adding(&[2800, 100, 75], true), 0);
+        assert_eq!(worth_adding(&[2800, 100, 74], true), 3);
+        assert_eq!(worth_adding(&[2800, 1, 1, 1, 1, 1, 1, 1, 1], true), 1);
+    }
+
+    #[test]
+    fn no_window_is_written_often() {
+        let (mut windows, mut written, mut most_rows) = (Vec::new(), 0, 0);
+        for commit in 1..=2880u64 {
+            windows.push(1);
+            if commit % 32 == 0 {
+                let from = worth_adding(&windows, commit == 2880);
+                if windows.len() - from > 1 {
+                    let sum = windows.split_off(from).iter().sum();
+                    written += sum;
+                    windows.push(sum);
+                }
+                most_rows = windows.len().max(most_rows);
+            }
+        }
+        assert_eq!(windows, [2880]);
+        assert!(written <= 4 * 2880 && most_rows <= 24, "{written} windows, {most_rows} rows");
     }
 }

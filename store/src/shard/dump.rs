@@ -25,7 +25,8 @@ impl View {
                 }
                 for (layout_id, of_layout) in history.layouts {
                     let group = (*known.groups[id]).clone();
-                    let of_group = GroupContent { group, windows: of_layout.windows };
+                    let windows = of_layout.windows.deltas().collect();
+                    let of_group = GroupContent { group, windows };
                     let dumped = content.tenant(tenant).layout(layout_id, &of_layout.layout);
                     dumped.groups.insert(*id, of_group);
                 }

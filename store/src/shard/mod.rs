@@ -26,6 +26,7 @@ mod gather;
 mod open;
 mod service;
 mod sources;
+mod touched;
 mod view;
 
 pub use dictionary::TenantDictionary;

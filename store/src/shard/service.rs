@@ -9,11 +9,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tracing::warn;
 use tributary_proto::{Answer, Entry, OfferError, ShardId};
 
-use super::batch::{Touched, commit};
+use super::batch::commit;
 use super::compaction::compact;
 use super::database::Database;
 use super::gather::gather;
 use super::open::open;
+use super::touched::Touched;
 use super::view::View;
 use crate::disk::{self, Disk, DiskError, ErrorKind};
 use crate::metrics::StoreMetrics;
@@ -216,8 +217,7 @@ impl ShardService {
                 sources.insert(source, state);
             }
             self.view.row = commit.row;
-            self.touched.blocks.extend(commit.touched.blocks);
-            self.touched.samples.extend(commit.touched.samples);
+            self.touched.extend(commit.touched);
             self.view.snapshot = self.database.snapshot();
             self.publish();
             self.compact_now_and_then().await?;
@@ -264,14 +264,14 @@ impl ShardService {
 
     async fn compact_now_and_then(&mut self) -> disk::Result<()> {
         if self.view.row.id.is_multiple_of(COMPACT_EVERY) {
-            let batch = compact(&*self.view.snapshot, &self.view.dictionary, &self.touched).await?;
+            let due = self.touched.take();
+            let batch = compact(&*self.view.snapshot, &self.view.dictionary, &due).await?;
             if !batch.is_empty() {
                 self.database.write(batch).await?;
                 self.metrics.compactions.add(1);
                 self.view.snapshot = self.database.snapshot();
                 self.publish();
             }
-            self.touched = Touched::default();
         }
         Ok(())
     }

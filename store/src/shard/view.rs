@@ -6,9 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tributary_spanmetrics::{
-    Delta, GroupId, Layout, LayoutId, SampleBits, SeriesId, Tenant, WindowEnd,
-};
+use tributary_spanmetrics::{GroupId, Layout, LayoutId, SampleBits, SeriesId, Tenant};
 
 use super::dictionary::{Dictionary, TenantDictionary};
 use super::sources::{Completeness, Sources};
@@ -17,7 +15,8 @@ use crate::disk::{self, DiskError, ErrorKind, FamilyId, KeyRange, Row, Snapshot}
 use crate::family::blocks::{self, BlockKey};
 use crate::family::commit::CommitRow;
 use crate::family::samples::{self, SampleKey};
-use crate::family::{self, Damaged, after_prefix, stretch_of};
+use crate::family::{self, Damaged, LONGEST, OF_SAMPLES, Stretch, after_prefix};
+use crate::windows::Windows;
 
 #[derive(Clone)]
 pub struct View {
@@ -49,7 +48,13 @@ pub struct LayoutHistory {
     pub layout: Arc<Layout>,
     /// The sum of everything up to the start of the range.
     pub opening: Totals,
-    pub windows: BTreeMap<WindowEnd, Delta>,
+    pub windows: Windows,
+}
+
+impl LayoutHistory {
+    fn stretch(&self) -> Stretch {
+        Stretch::of(&self.layout)
+    }
 }
 
 impl View {
@@ -71,29 +76,30 @@ impl View {
     ) -> disk::Result<Vec<GroupHistory>> {
         let mut histories = vec![GroupHistory::default(); groups.len()];
         let Some(known) = self.dictionary.tenant(tenant) else { return Ok(histories) };
-        // A window that ends right behind `from_ms` may share its stretch with earlier ones.
-        let first = stretch_of(from_ms.saturating_add(1));
         let of_group = |group| BlockKey::of_group(tenant, group);
-        let before = ranges(groups, |id| (of_group(id).done(), of_group(id).time(first).done()));
+        // A block that begins before `from_ms` may reach behind it; its own stretch says whether it does.
+        let first = LONGEST.start(from_ms.saturating_add(1));
+        let before = ranges(groups, |id| (of_group(id).done(), of_group(id).time(from_ms).done()));
         let totals = self.snapshot.scan(family::TOTALS, before).await?;
-        let behind_last = stretch_of(to_ms).saturating_add(1);
-        let inside = ranges(groups, |id| {
-            (of_group(id).time(first).done(), of_group(id).time(behind_last).done())
-        });
+        let inside =
+            ranges(groups, |id| (of_group(id).time(first).done(), of_group(id).time(to_ms).done()));
         let blocks = self.snapshot.scan(family::BLOCKS, inside).await?;
         for (history, rows) in histories.iter_mut().zip(&totals) {
-            history.add_rows(rows, known, |of_layout, value| {
-                of_layout.opening.add(&Totals::decode(value, &of_layout.layout)?);
+            history.add_rows(rows, known, |of_layout, stretch_ms, value| {
+                if of_layout.stretch().end(stretch_ms) <= from_ms {
+                    of_layout.opening.add(&Totals::decode(value, &of_layout.layout)?);
+                }
                 Ok(())
             });
         }
         for (history, rows) in histories.iter_mut().zip(&blocks) {
-            history.add_rows(rows, known, |of_layout, value| {
-                let mut windows = blocks::decode(value, &of_layout.layout)?;
-                let mut behind_start = windows.split_off(&WindowEnd(from_ms.saturating_add(1)));
-                windows.values().for_each(|delta| of_layout.opening.add_delta(delta));
-                behind_start.split_off(&WindowEnd(to_ms.saturating_add(1)));
-                blocks::add(&mut of_layout.windows, behind_start);
+            history.add_rows(rows, known, |of_layout, stretch_ms, value| {
+                if of_layout.stretch().end(stretch_ms) > from_ms {
+                    let windows = blocks::decode(value, &of_layout.layout)?;
+                    let (from, to) = (windows.until(from_ms), windows.until(to_ms));
+                    windows.add_to(0..from, &mut of_layout.opening);
+                    of_layout.windows.add(windows.rows(from..to.max(from)));
+                }
                 Ok(())
             });
         }
@@ -109,10 +115,9 @@ impl View {
         to_ms: i64,
     ) -> disk::Result<Vec<SampleHistory>> {
         let of_series = |id| SampleKey::of_series(tenant, id);
-        let first = stretch_of(from_ms.saturating_add(1));
-        let behind_last = stretch_of(to_ms).saturating_add(1);
+        let first = OF_SAMPLES.start(from_ms.saturating_add(1));
         let inside = ranges(series, |id| {
-            (of_series(id).time(first).done(), of_series(id).time(behind_last).done())
+            (of_series(id).time(first).done(), of_series(id).time(to_ms).done())
         });
         let scanned = self.snapshot.scan(family::SAMPLES, inside).await?;
         let mut answer = Vec::with_capacity(series.len());
@@ -145,7 +150,7 @@ impl GroupHistory {
         &mut self,
         rows: &[Row],
         known: &TenantDictionary,
-        mut add: impl FnMut(&mut LayoutHistory, &[u8]) -> Result<(), Damaged>,
+        mut add: impl FnMut(&mut LayoutHistory, i64, &[u8]) -> Result<(), Damaged>,
     ) {
         for (key, value) in rows {
             let Some((key, id)) = BlockKey::decode(key) else {
@@ -159,9 +164,9 @@ impl GroupHistory {
             let of_layout = self.layouts.entry(key.layout).or_insert_with(|| LayoutHistory {
                 layout: layout.clone(),
                 opening: Totals::default(),
-                windows: BTreeMap::new(),
+                windows: Windows::new(layout.buckets()),
             });
-            if let Err(damage) = add(of_layout, value) {
+            if let Err(damage) = add(of_layout, key.stretch_ms, value) {
                 let (group, stretch) = (key.group, key.stretch_ms);
                 self.damaged
                     .push(format!("group {group}, stretch {stretch}, commit {id}: {damage}"));
