@@ -395,7 +395,7 @@ async fn a_record_that_nobody_can_have_written_is_none(rig: &mut dyn Rig) {
         let next = log.append(batch(0, 2)).await.unwrap().end;
         drop(log);
         edit(&*rig.disk(), &path(DIR, Index(0)), |bytes| {
-            record::encode(bytes, Index(index), Index(vouched), b"a lie");
+            record::encode(bytes, Index(index), Index(vouched), [b"a lie", b""]);
         })
         .await;
         let (mut log, recovered) = open(rig, BIG).await;

@@ -24,6 +24,11 @@ impl Reader {
 
     /// Indexes are without gaps but for the damage that the log's opening told of.
     pub async fn next(&mut self) -> Result<Option<(Index, Bytes)>> {
+        Ok(self.next_placed().await?.map(|(index, _, payload)| (index, payload)))
+    }
+
+    /// And where in its segment the record stands.
+    pub(super) async fn next_placed(&mut self) -> Result<Option<(Index, u64, Bytes)>> {
         while let Some(segment) = self.segments.front() {
             let window = self.window.get_or_insert_with(|| {
                 let start = segment.start_for(self.next);
@@ -44,11 +49,12 @@ impl Reader {
                 let (path, index) = (segment.path.clone(), self.next);
                 return Err(LogError::Unreadable { path, index });
             };
-            window.seek(window.at() + record.size());
+            let at = window.at();
+            window.seek(at + record.size());
             // Before the start, or behind a damaged end: the next segment has these anew.
             if (self.next..segment.next).contains(&record.index) {
                 self.next = record.index.next();
-                return Ok(Some((record.index, record.payload)));
+                return Ok(Some((record.index, at, record.payload)));
             }
         }
         Ok(None)

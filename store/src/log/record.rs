@@ -53,13 +53,37 @@ impl Head {
     }
 }
 
-pub(super) fn encode(out: &mut Vec<u8>, index: Index, vouched: Index, payload: &[u8]) {
+/// What a record is to hold, in one piece or in two, so that who puts something before the bytes of others
+/// need not copy them.
+pub(super) trait Payload: Sync {
+    fn parts(&self) -> [&[u8]; 2];
+
+    fn size(&self) -> usize {
+        self.parts().iter().map(|part| part.len()).sum()
+    }
+}
+
+impl Payload for Bytes {
+    fn parts(&self) -> [&[u8]; 2] {
+        [self, &[]]
+    }
+}
+
+impl Payload for [Bytes; 2] {
+    fn parts(&self) -> [&[u8]; 2] {
+        [&self[0], &self[1]]
+    }
+}
+
+pub(super) fn encode(out: &mut Vec<u8>, index: Index, vouched: Index, parts: [&[u8]; 2]) {
     let start = out.len();
+    let len = parts.iter().map(|part| part.len()).sum::<usize>();
     out.extend_from_slice(&[0; 4]);
-    out.extend_from_slice(&(payload.len() as u32).to_le_bytes());
+    out.extend_from_slice(&(len as u32).to_le_bytes());
     out.extend_from_slice(&index.0.to_le_bytes());
     out.extend_from_slice(&vouched.0.to_le_bytes());
-    out.extend_from_slice(payload);
+    out.extend_from_slice(parts[0]);
+    out.extend_from_slice(parts[1]);
     let crc = crc32fast::hash(&out[start + 4..]);
     out[start..start + 4].copy_from_slice(&crc.to_le_bytes());
 }
@@ -72,12 +96,18 @@ pub(super) async fn read(window: &mut Window) -> disk::Result<Option<Record>> {
     if !head.is_plausible() || (HEAD_BYTES + head.len) as u64 > window.left() {
         return Ok(None);
     }
-    let whole = window.peek(HEAD_BYTES + head.len).await?;
-    if whole.len() < HEAD_BYTES + head.len || crc32fast::hash(&whole[4..]) != head.crc {
-        return Ok(None);
+    Ok(parse(&window.peek(HEAD_BYTES + head.len).await?))
+}
+
+/// The record that these bytes begin with, if it is whole.
+pub(super) fn parse(bytes: &Bytes) -> Option<Record> {
+    let head = Head::parse(bytes)?;
+    let end = HEAD_BYTES + head.len;
+    if bytes.len() < end || crc32fast::hash(&bytes[4..end]) != head.crc {
+        return None;
     }
-    let payload = whole.slice(HEAD_BYTES..);
-    Ok(Some(Record { index: head.index, vouched: head.vouched, payload }))
+    let payload = bytes.slice(HEAD_BYTES..end);
+    Some(Record { index: head.index, vouched: head.vouched, payload })
 }
 
 #[cfg(test)]
@@ -87,7 +117,7 @@ mod tests {
     #[test]
     fn the_bytes_of_a_record_are_pinned() {
         let mut out = Vec::new();
-        encode(&mut out, Index(7), Index(5), b"abc");
+        encode(&mut out, Index(7), Index(5), [b"ab", b"c"]);
         let pinned: &[u8] = &[
             0x03, 0, 0, 0, // length
             7, 0, 0, 0, 0, 0, 0, 0, // index

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tracing::warn;
 
-use super::record::{self, HEAD_BYTES, MAX_RECORD_BYTES};
+use super::record::{self, HEAD_BYTES, MAX_RECORD_BYTES, Payload};
 use super::recover::{Recovered, recover};
 use super::segment::{self, HEADER_BYTES, Segment};
 use super::{Index, LogError, Options, Reader, Result};
@@ -60,7 +60,7 @@ impl SegmentLog {
         if !opened.is_contiguous {
             // The new segment's first index keeps in mind that lost records were there, and vouches for
             // those that are left.
-            log.write(&[], true).await?;
+            log.write::<Bytes>(&[], true).await?;
         }
         Ok((log, opened.recovered))
     }
@@ -81,14 +81,22 @@ impl SegmentLog {
     /// Durable on return, all of it. After an error none of it counts, in this process: the same
     /// records may be appended again and get the same indexes.
     pub async fn append(&mut self, records: Vec<Bytes>) -> Result<Range<Index>> {
-        if let Some(record) = records.iter().find(|record| record.len() > MAX_RECORD_BYTES) {
-            return Err(LogError::TooLarge { bytes: record.len() });
+        self.append_all(&records).await
+    }
+
+    pub(super) async fn append_all(&mut self, records: &[impl Payload]) -> Result<Range<Index>> {
+        if let Some(record) = records.iter().find(|record| record.size() > MAX_RECORD_BYTES) {
+            return Err(LogError::TooLarge { bytes: record.size() });
         }
         let first = self.next;
         if !records.is_empty() {
-            self.write(&records, self.is_full()).await?;
+            self.write(records, self.is_full()).await?;
         }
         Ok(first..self.next)
+    }
+
+    pub(super) fn segments(&self) -> impl DoubleEndedIterator<Item = &Segment> {
+        self.segments.iter()
     }
 
     /// Whether the next append begins a segment: what is to stand in each is due.
@@ -126,7 +134,7 @@ impl SegmentLog {
     /// Forgets records below `before`, by whole segments; those that are kept beside them stay.
     pub async fn trim(&mut self, before: Index) -> Result<()> {
         if self.may_close(before) {
-            self.write(&[], true).await?;
+            self.write::<Bytes>(&[], true).await?;
         }
         while self.segments.len() > 1 && self.segments[0].next <= before {
             self.files.remove(&self.segments[0].path).await?;
@@ -144,7 +152,7 @@ impl SegmentLog {
     }
 
     /// Writes one batch, or only a new segment's header, in one step.
-    async fn write(&mut self, records: &[Bytes], roll: bool) -> Result<()> {
+    async fn write<P: Payload>(&mut self, records: &[P], roll: bool) -> Result<()> {
         self.settle().await?;
         let target = self.target(roll).await?;
         let bytes = encode(target.is_new, self.next, records);
@@ -193,7 +201,7 @@ impl SegmentLog {
     }
 
     /// Takes note of a batch that is durable.
-    fn count(&mut self, target: Target, records: &[Bytes], end: u64) {
+    fn count(&mut self, target: Target, records: &[impl Payload], end: u64) {
         let mut at = target.len;
         if target.is_new {
             at += HEADER_BYTES as u64;
@@ -203,7 +211,7 @@ impl SegmentLog {
         let segment = self.segments.back_mut().expect("the target is the last segment");
         for record in records {
             segment.marks.note(self.next, at);
-            at += (HEAD_BYTES + record.len()) as u64;
+            at += (HEAD_BYTES + record.size()) as u64;
             self.next = self.next.next();
         }
         segment.next = self.next;
@@ -224,14 +232,14 @@ impl SegmentLog {
     }
 }
 
-fn encode(with_header: bool, first: Index, records: &[Bytes]) -> Bytes {
-    let payloads: usize = records.iter().map(Bytes::len).sum();
+fn encode(with_header: bool, first: Index, records: &[impl Payload]) -> Bytes {
+    let payloads: usize = records.iter().map(Payload::size).sum();
     let mut out = Vec::with_capacity(HEADER_BYTES + records.len() * HEAD_BYTES + payloads);
     if with_header {
         segment::encode_header(&mut out, first);
     }
     for (index, payload) in (first.0..).map(Index).zip(records) {
-        record::encode(&mut out, index, first, payload);
+        record::encode(&mut out, index, first, payload.parts());
     }
     out.into()
 }
