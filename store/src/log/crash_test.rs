@@ -37,7 +37,7 @@ fn records(next: u64) -> Vec<(u64, Bytes)> {
 }
 
 /// Polls at most so often: a task that is dropped in the middle of what it does.
-fn poll_at_most<T>(times: usize, future: impl Future<Output = T>) -> Option<T> {
+pub(super) fn poll_at_most<T>(times: usize, future: impl Future<Output = T>) -> Option<T> {
     let mut future = pin!(future);
     let mut context = Context::from_waker(Waker::noop());
     (0..times).find_map(|_| match future.as_mut().poll(&mut context) {
@@ -46,7 +46,7 @@ fn poll_at_most<T>(times: usize, future: impl Future<Output = T>) -> Option<T> {
     })
 }
 
-fn run<T>(future: impl Future<Output = T>) -> T {
+pub(super) fn run<T>(future: impl Future<Output = T>) -> T {
     poll_at_most(usize::MAX, future).expect("the memory disk always goes on")
 }
 

@@ -28,7 +28,7 @@
 //! **At a start** the records that nothing vouches for are written again in place and synced, so that what
 //! a reader is shown is durable whatever became of the last process's syncs.
 //!
-//! Not here: batching, who may trim what, several streams in one log. They are the owner's.
+//! Not here: batching, and who may trim what: they are the owner's. Several streams in one log: see [`streams`].
 
 use std::fmt;
 
@@ -39,6 +39,7 @@ mod recover;
 mod scan;
 mod segment;
 mod segment_log;
+pub mod streams;
 mod window;
 
 #[cfg(test)]

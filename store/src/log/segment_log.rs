@@ -219,7 +219,7 @@ impl SegmentLog {
     }
 
     /// Cuts away a batch that failed. Until this goes well nothing else is written.
-    async fn settle(&mut self) -> Result<()> {
+    pub(super) async fn settle(&mut self) -> Result<()> {
         let Some(doubt) = &self.doubt else {
             return Ok(());
         };
