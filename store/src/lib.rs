@@ -1,7 +1,7 @@
 //! What a node keeps: the segment log and the shards, behind a disk seam.
 //!
 //! - [`disk`]: the seam, its real half and its twin in memory.
-//! - [`log`]: the segment log; an edge's journal is its first user.
+//! - [`log`]: the segment log; an edge's journal is its first user. [`log::streams`]: many streams in one.
 //! - [`shard`]: one shard: apply, views, dumps. `family` has the bytes of its keys and values.
 //! - [`plants`]: bugs on purpose, in a build of their own.
 //! - [`Store`]: all shards of a node. [`Home`]: the folder they live in.

@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 
-use super::model::{Expected, Model, append, cut, drop_stream, open, purge, put, restart};
+use super::model::{
+    Expected, Model, ModelStream, append, cut, drop_stream, open, purge, put, restart,
+};
 use super::{Op, Streams};
 use crate::disk::Files;
 use crate::disk::memory::{Fault, MemoryDisk, Operation};
@@ -59,7 +61,7 @@ fn the_power_may_go_at_any_moment() {
             let disk = disk.reopen();
             let mut streams = run(check(&mut expected, &disk, &when));
             // And it goes on from there.
-            let next = expected.acked.0.get(&4).map_or(0, |of| of.next());
+            let next = expected.acked.0.get(&4).map_or(0, ModelStream::next);
             assert!(run(expected.write(&mut streams, &[append(4, next, &["on"])])), "{when}");
             disk.crash(seed);
             run(check(&mut expected, &disk.reopen(), &when));

@@ -6,10 +6,10 @@
 //! readers hold.
 //!
 //! ```text
-//!   shard 0 ─┐ append, cut, purge, cell                       ┌─▶ acked, all of the batch
-//!   shard 1 ─┼──▶ queue, bounded ──▶ Streams::write ── one append and sync
-//!   raft 7  ─┘                           │
-//!                                        ▼
+//!   shard 0 ─┐ append, cut, purge, cell
+//!   shard 1 ─┼──▶ queue, bounded ──▶ Streams::write ──▶ one append and sync ──▶ all of the batch are acked
+//!   raft 7  ─┘                                                   │
+//!                                                                ▼
 //!   segment  │ Table │ Copied 7/12 │ Data 0/90 │ Data 0/91 │ Cut 1/40 │ BatchEnd │ Data 1/40 │ BatchEnd │ …
 //!            │       │             └── stream 0, index 90
 //!            │       └── live in the oldest segment, which may go after this
@@ -24,7 +24,7 @@
 //!
 //! **Tables.** Each segment begins with one: every stream's first and next index, its cells. So the oldest segment that
 //! is kept says all that stood in those before it, and a stream that has nothing left keeps its next index for 30
-//! bytes a segment. Two tables are always kept, so that any one record of the log may be lost.
+//! bytes a segment. Two tables are always kept, so that any one may be lost.
 //!
 //! **Copying forward.** Space is freed by whole segments, from the oldest. Once little of the oldest is live, or the
 //! log is near its bound, its live records are written again at the end, a few with each batch; then it goes. So a
@@ -34,7 +34,7 @@
 //! lost which index, and a lost cut, purge or drop is done all the same. Where the end is lost too, the next table and
 //! the gaps tell; what no table tells is damage of *any stream*. See `replay`.
 //!
-//! **Memory**: 16 bytes a live record, in [`StreamReader`]'s shared state.
+//! **Memory**: 16 bytes a live record, up to four times that after a purge; and a run of indexes for each stream and segment.
 //!
 //! Not here: what the bytes mean, who may purge what, and which streams there are. The owner of a stream knows.
 //!

@@ -40,6 +40,19 @@ pub struct Usage {
     pub lost_records: u64,
 }
 
+impl Usage {
+    pub(super) fn count(&mut self, item: &Item, bytes: u64) {
+        match item {
+            Item::Data { .. } => self.records += 1,
+            Item::Copied { .. } => {
+                self.copied_records += 1;
+                self.copied_bytes += bytes;
+            }
+            _ => {}
+        }
+    }
+}
+
 /// No lock is held while something waits.
 #[derive(Clone, Default)]
 pub(super) struct Shared(Arc<RwLock<State>>);

@@ -10,7 +10,9 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::model::SMALL;
-use super::{CellId, Index, Op, Options, StreamError, StreamId, StreamsHandle, StreamsService};
+use super::{
+    Ack, CellId, Index, Op, Options, StreamError, StreamId, StreamsHandle, StreamsService,
+};
 use crate::disk::memory::{Fault, MemoryDisk, Operation};
 
 const STREAM: StreamId = StreamId(1);
@@ -76,7 +78,7 @@ async fn after_a_failed_sync_everybody_is_told_and_may_try_again() {
     }
     let other = Op::PutCell { stream: StreamId(2), cell: CellId(0), value: Bytes::new() };
     acks.push(running.handle.enqueue(other).await.unwrap());
-    for answer in join_all(acks.into_iter().map(|ack| ack.synced())).await {
+    for answer in join_all(acks.into_iter().map(Ack::synced)).await {
         let error = answer.unwrap_err();
         assert!(error.is_retryable(), "{error}");
     }

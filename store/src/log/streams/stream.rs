@@ -7,6 +7,9 @@ use super::place::Place;
 use super::table::Cells;
 use super::{Index, Position};
 
+/// Places that an empty stream may keep room for.
+const SPARE: usize = 256;
+
 pub(super) struct Stream {
     first: Index,
     /// Where the last cut stands, or what made the stream.
@@ -59,7 +62,12 @@ impl Stream {
         let most = before.0.saturating_sub(self.first.0);
         let gone = self.places.len().min(usize::try_from(most).unwrap_or(usize::MAX));
         self.first = self.first.max(before);
-        self.places.drain(..gone).collect()
+        let freed = self.places.drain(..gone).collect();
+        // A burst that is over gives its memory back.
+        if self.places.capacity() > 4 * self.places.len() + SPARE {
+            self.places.shrink_to(2 * self.places.len());
+        }
+        freed
     }
 
     /// Empty, going on at an index.

@@ -7,7 +7,6 @@ use tracing::{error, warn};
 
 use super::batch_end::BatchEnd;
 use super::copying::{self, Step};
-use super::item::Item;
 use super::place::Place;
 use super::reader::{Shared, StreamReader, Wanted, fetch};
 use super::replay::replay;
@@ -126,19 +125,12 @@ impl Streams {
         let size = |payload: &[Bytes; 2]| (HEAD_BYTES + payload.size()) as u64;
         let end = self.log.segments().next_back().map_or(0, |last| last.len);
         let mut at = end - batch.payloads.iter().map(size).sum::<u64>();
-        let mut position = self.log.next_index().0 - batch.payloads.len() as u64;
-        for (item, payload) in batch.items.iter().zip(&batch.payloads) {
-            state.apply(item, Place::new(Position(position), at, payload.size()));
-            match item {
-                Item::Copied { .. } => {
-                    state.usage.copied_records += 1;
-                    state.usage.copied_bytes += size(payload);
-                }
-                Item::Data { .. } => state.usage.records += 1,
-                _ => {}
-            }
+        let first = self.log.next_index().0 - batch.payloads.len() as u64;
+        let records = batch.items.iter().zip(&batch.payloads);
+        for (position, (item, payload)) in (first..).map(Position).zip(records) {
+            state.apply(item, Place::new(position, at, payload.size()));
+            state.usage.count(item, size(payload));
             at += size(payload);
-            position += 1;
         }
         state.usage.syncs += 1;
         state.usage.ops += ops.len() as u64;
