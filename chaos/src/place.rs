@@ -9,6 +9,9 @@ use crate::tmpfs::Tmpfs;
 /// The shards' databases set room aside: 4 MiB each, and as much again while they roll over.
 const TMPFS_BYTES: u64 = 384 << 20;
 
+/// Where our own code writes, whose bytes a cut may tear at will.
+const LOGS: &[&str] = &["journal/", "log/"];
+
 pub(crate) enum Place {
     Folder(PathBuf),
     Disk(Disk),
@@ -28,7 +31,7 @@ impl Place {
                 let disk = Disk::mount(&dir.join("disk"), seed)?;
                 disk.power().faults(|faults| {
                     faults.sync_latency = std::time::Duration::from_millis(3);
-                    faults.tear_only = (options.tearing == Tear::Journal).then_some("journal/");
+                    faults.tear_only = (options.tearing == Tear::Journal).then_some(LOGS);
                     match options.plant {
                         Some(Plant::SyncSkipped) => faults.ignore_sync = Some("journal/"),
                         Some(Plant::FolderNotSynced) => faults.ignore_folder_sync = true,

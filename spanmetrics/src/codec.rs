@@ -34,6 +34,14 @@ impl Writer {
         self.0
     }
 
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub fn u8(&mut self, value: u8) {
         self.0.push(value);
     }

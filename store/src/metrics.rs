@@ -1,6 +1,8 @@
 //! What a store counts, over all its shards.
 
-use tributary_proto::{Answer, Counter, Metric, OfferError};
+use tributary_proto::{Answer, Counter, Gauge, Metric, MetricValue, OfferError};
+
+use crate::log::streams::Usage;
 
 #[derive(Debug, Default)]
 pub struct StoreMetrics {
@@ -13,7 +15,10 @@ pub struct StoreMetrics {
     pub malformed: Counter,
     pub unavailable: Counter,
     pub commits: Counter,
-    pub flushes: Counter,
+    pub checkpoints: Counter,
+    pub checkpoints_failed: Counter,
+    /// Held in memory until it is written as rows.
+    pub head_bytes: Gauge,
     pub compactions: Counter,
     /// Shards opened anew, since a flush or a write of theirs had failed.
     pub reopened: Counter,
@@ -47,8 +52,22 @@ impl StoreMetrics {
             entries(&self.closed, "closed"),
             entries(&self.malformed, "malformed"),
             entries(&self.unavailable, "unavailable"),
-            self.commits.metric("tributary_store_commits_total", "Batches written by shards."),
-            self.flushes.metric("tributary_store_flushes_total", "Flushes that made them durable."),
+            self.commits.metric(
+                "tributary_store_commits_total",
+                "Runs of entries that shards had their log make durable, and applied.",
+            ),
+            self.checkpoints.metric(
+                "tributary_store_checkpoints_total",
+                "Times that a shard wrote what it held in memory as rows.",
+            ),
+            self.checkpoints_failed.metric(
+                "tributary_store_checkpoints_failed_total",
+                "Times that a shard could not; the log holds it, and it tries again.",
+            ),
+            self.head_bytes.metric(
+                "tributary_store_head_bytes",
+                "Held in memory until it is written as rows.",
+            ),
             self.compactions.metric(
                 "tributary_store_compactions_total",
                 "Batches that added rows of a stretch together.",
@@ -59,4 +78,28 @@ impl StoreMetrics {
             ),
         ]
     }
+}
+
+pub(crate) fn of_log(usage: Usage) -> [Metric; 4] {
+    let metric = |name, help, value| Metric { name, help, labels: Vec::new(), value };
+    let gauge = |name, help, bytes: u64| metric(name, help, MetricValue::Gauge(bytes as f64));
+    let counter = |name, help, count: u64| metric(name, help, MetricValue::Counter(count as f64));
+    [
+        gauge("tributary_store_log_bytes", "Size of the shards' log.", usage.bytes),
+        gauge(
+            "tributary_store_log_live_bytes",
+            "Part of it that no checkpoint holds yet.",
+            usage.live_bytes,
+        ),
+        counter(
+            "tributary_store_log_syncs_total",
+            "Batches that the log made durable, each with one sync for all shards that waited.",
+            usage.syncs,
+        ),
+        counter(
+            "tributary_store_log_records_lost_total",
+            "Records that could not be read when they were to be copied forward.",
+            usage.lost_records,
+        ),
+    ]
 }

@@ -7,16 +7,21 @@ use futures::StreamExt;
 use futures::future::join_all;
 use futures::stream::FuturesUnordered;
 use tokio::sync::watch;
-use tributary_proto::{Answer, Entry, OfferError, ShardId};
+use tributary_proto::{Answer, Entry, Metric, OfferError, ShardId};
 
 use crate::disk::{self, Disk, DiskError, ErrorKind};
-use crate::metrics::StoreMetrics;
-use crate::shard::{ShardHandle, ShardService, Turns, View};
+use crate::log::LogError;
+use crate::log::streams::{self, Damage, StreamError, StreamReader, StreamsHandle, StreamsService};
+use crate::metrics::{self, StoreMetrics};
+use crate::shard::{ShardHandle, ShardOptions, ShardService, Turns, View};
 
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
     /// Fixed when a pool is made.
     pub shards: u16,
+    /// What is held in memory until it is written as rows, over all shards.
+    pub head_bytes: usize,
+    pub log: streams::Options,
     /// Payloads that all shards apply at one time. Decoded, and as rows to be written, they come to some ten
     /// times as much; a commit that is larger is applied alone.
     pub applied_bytes: usize,
@@ -24,17 +29,23 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Options { shards: 16, applied_bytes: 256 << 10 }
+        // A slice of a million groups fits in one segment many times.
+        let log = streams::Options { segment_bytes: 64 << 20, ..Default::default() };
+        Options { shards: 16, head_bytes: 8 << 20, log, applied_bytes: 256 << 10 }
     }
 }
 
+const LOG_DIR: &str = "log";
+
 pub struct Store {
+    log: StreamsService,
     shards: Vec<ShardService>,
 }
 
 #[derive(Clone)]
 pub struct StoreHandle {
     shards: Arc<[ShardHandle]>,
+    log: StreamReader,
     metrics: Arc<StoreMetrics>,
 }
 
@@ -48,30 +59,67 @@ impl Store {
         let disk: Arc<dyn Disk> = Arc::new(disk.clone());
         let metrics = Arc::new(StoreMetrics::default());
         let turns = Turns::new(options.applied_bytes);
+        let (log, streams) = open_log(disk.clone(), options.log).await?;
         let opening = (0..options.shards).map(|shard| {
             let (disk, turns, metrics) = (disk.clone(), turns.clone(), metrics.clone());
-            ShardService::open(disk, ShardId(shard), options.shards, turns, metrics)
+            let head_bytes = options.head_bytes / usize::from(options.shards);
+            let options =
+                ShardOptions { shard: ShardId(shard), shards: options.shards, head_bytes };
+            ShardService::open(disk, streams.clone(), options, turns, metrics)
         });
         // All of them, also when one is refused: a process that ended while RocksDB still opens others
         // would end by a signal.
         let opened: disk::Result<Vec<_>> = join_all(opening).await.into_iter().collect();
         let (shards, handles): (Vec<_>, Vec<_>) = opened?.into_iter().unzip();
-        Ok((Store { shards }, StoreHandle { shards: handles.into(), metrics }))
+        let handle = StoreHandle { shards: handles.into(), log: streams.reader().clone(), metrics };
+        Ok((Store { log, shards }, handle))
     }
 
-    /// Runs every shard until `shutdown` says stop; returns when all are flushed.
+    /// Runs every shard until `shutdown` says stop; returns when all have written what they hold.
     pub async fn run(self, shutdown: watch::Receiver<bool>) {
+        // The log outlives the shards, whose last checkpoints write to it.
+        let (stop_log, log_stops) = watch::channel(false);
+        let log = tokio::spawn(self.log.run(log_stops));
         let tasks = self.shards.into_iter().map(|shard| tokio::spawn(shard.run(shutdown.clone())));
         let mut running: FuturesUnordered<_> = tasks.collect();
         while let Some(ended) = running.next().await {
             ended.expect("a shard's task does not panic");
         }
+        stop_log.send_replace(true);
+        log.await.expect("the log's task does not panic");
     }
+}
+
+/// The log of all shards.
+async fn open_log(
+    disk: Arc<dyn Disk>,
+    options: streams::Options,
+) -> disk::Result<(StreamsService, StreamsHandle)> {
+    let wrong = |kind, reason: String| DiskError::new(kind, LOG_DIR, "open the log", reason);
+    let opened = StreamsService::open(disk, LOG_DIR, options).await;
+    let (service, handle, recovered) = opened.map_err(|error| match error {
+        StreamError::Log(LogError::Disk(error)) => error,
+        error => wrong(ErrorKind::Corrupt, error.to_string()),
+    })?;
+    // What one stream lost is a matter of its shard, which may not need it any more.
+    if let Some(damage) =
+        recovered.damaged.iter().find(|damage| matches!(damage, Damage::AnyStream { .. }))
+    {
+        return Err(wrong(
+            ErrorKind::Corrupt,
+            format!("{damage}; bring the folder back from a copy"),
+        ));
+    }
+    Ok((service, handle))
 }
 
 impl StoreHandle {
     pub fn metrics(&self) -> &Arc<StoreMetrics> {
         &self.metrics
+    }
+
+    pub fn collect(&self) -> Vec<Metric> {
+        self.metrics.collect().into_iter().chain(metrics::of_log(self.log.usage())).collect()
     }
 
     pub fn shards(&self) -> u16 {
@@ -86,6 +134,12 @@ impl StoreHandle {
                 Err(OfferError::Malformed { shard, reason })
             }
         }
+    }
+
+    /// Writes what shards hold in memory as rows, so that the next start has less to apply again.
+    pub async fn checkpoint(&self) -> Result<(), OfferError> {
+        let shards = self.shards.iter().map(ShardHandle::checkpoint);
+        join_all(shards).await.into_iter().collect()
     }
 
     /// One view of each shard, in their order.

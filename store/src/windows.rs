@@ -90,6 +90,17 @@ impl Windows {
         }
     }
 
+    /// Wherever its window belongs.
+    pub fn add_delta(&mut self, end: WindowEnd, delta: &Delta) {
+        if self.ends.last() < Some(&end) {
+            self.push(end, delta);
+        } else {
+            let mut one = Windows::new(self.buckets.len());
+            one.push(end, delta);
+            self.add(one);
+        }
+    }
+
     /// Adds rows of the same layout; those of one window become one.
     pub fn add(&mut self, other: Windows) {
         if self.is_empty() {

@@ -14,15 +14,15 @@ pub(crate) struct Faults {
     pub(crate) fail_sync: Option<Failing>,
     /// Bytes that may still be written; beyond them a write answers ENOSPC.
     pub(crate) room_bytes: Option<u64>,
-    /// Planted: `fsync` of files with this in their path answers, and does nothing.
+    /// Planted: `fsync` of files with one of these in their path answers, and does nothing.
     pub(crate) ignore_sync: Option<&'static str>,
     /// Planted: `fsync` of a folder answers, and does nothing.
     pub(crate) ignore_folder_sync: bool,
     /// A sync takes up to so long, and now and then ten times as long.
     pub(crate) sync_latency: Duration,
-    /// A cut tears only files with this in their path at will; others keep a prefix of what was not
+    /// A cut tears only files with one of these in their path at will; others keep a prefix of what was not
     /// synced.
-    pub(crate) tear_only: Option<&'static str>,
+    pub(crate) tear_only: Option<&'static [&'static str]>,
     /// The power goes at the step that this counts down to.
     pub(crate) trap: Option<Trap>,
 }
@@ -56,7 +56,7 @@ impl Faults {
 
     pub(super) fn tearing(&self, path: &Path) -> Tearing {
         match self.tear_only {
-            Some(within) if !holds(path, within) => Tearing::Prefix,
+            Some(within) if !within.iter().any(|within| holds(path, within)) => Tearing::Prefix,
             _ => Tearing::Any,
         }
     }

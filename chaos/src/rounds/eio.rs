@@ -1,4 +1,4 @@
-//! Syncs of the journal or of the shards fail for a while, or writes find no room anywhere. The product must
+//! Syncs of the journal, of the shards or of their log fail for a while, or writes find no room anywhere. The product must
 //! refuse what it cannot make durable, and go on by itself once all goes well: take requests again, and bring to
 //! its shards what they could not keep. Then it may be killed, or the power may go.
 
@@ -11,6 +11,8 @@ use crate::judge;
 
 const JOURNAL: &str = "journal/";
 const SHARDS: &str = "shards/";
+/// Of all shards.
+const LOG: &str = "log/";
 
 pub(super) async fn round(run: &mut Run) -> anyhow::Result<()> {
     if !run.begin().await? {
@@ -21,11 +23,12 @@ pub(super) async fn round(run: &mut Run) -> anyhow::Result<()> {
     let wrong = match run.rng.gen_range(0..20) {
         0..=10 => Wrong { syncs: run.rng.gen_range(1..=20), ..Wrong::default() },
         11..=14 => Wrong { syncs: u64::MAX, ..Wrong::default() },
-        15 => Wrong { within: SHARDS, syncs: run.rng.gen_range(1..=40), ..Wrong::default() },
+        15 => Wrong { within: LOG, syncs: run.rng.gen_range(1..=20), ..Wrong::default() },
+        16 => Wrong { within: SHARDS, syncs: run.rng.gen_range(1..=40), ..Wrong::default() },
         _ => Wrong { room_bytes: Some(run.rng.gen_range(0..64 << 10)), ..Wrong::default() },
     };
     set(run, wrong)?;
-    if wrong.within == SHARDS {
+    if wrong.within != JOURNAL {
         // They sync when something is sealed.
         tokio::time::sleep(judge::until_seal()).await;
         run.pause(20, 400).await;

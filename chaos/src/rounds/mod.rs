@@ -33,6 +33,8 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(30);
 const NEAR_SEAL: Duration = Duration::from_millis(2500);
 /// Rounds that wait for one end between so long before it and a moment after.
 const BEFORE_SEAL: Duration = Duration::from_millis(100);
+/// A small head, so that shards write rows many times in a life.
+const CONFIGURATION: &str = "store:\n  head: 16KiB\n";
 const DUPLICATES: &str = "tributary_edge_requests_duplicate_total";
 
 /// Runs one mode to its end, or until something is wrong.
@@ -69,7 +71,9 @@ impl Run {
             _ => None,
         };
         let (binary, log) = (options.binary.clone(), dir.join("server.log"));
-        let server = Server::new(binary, place.data(), log, plant)?;
+        let config = dir.join("config.yaml");
+        std::fs::write(&config, CONFIGURATION)?;
+        let server = Server::new(binary, place.data(), log, plant)?.with_config(config);
         let crew = Some(Crew::new(options.clients, rng.r#gen(), &groups, !options.at_least_once));
         let judge = Judge::new(server.api_port(), groups);
         let report = Report { mode: options.mode.name(), seed: options.seed, ..Report::default() };

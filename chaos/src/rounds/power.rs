@@ -11,8 +11,8 @@ use rand::Rng;
 use super::Run;
 use crate::disk::{Power, Trap};
 
-/// Where a cut is set to come: the journal is what an ack rests on.
-const PLACES: [&str; 4] = ["journal/", "journal/", "shards/", ""];
+/// Where a cut is set to come: journal and log are what an ack rests on.
+const PLACES: [&str; 5] = ["journal/", "journal/", "log/", "shards/", ""];
 
 pub(super) async fn round(run: &mut Run) -> anyhow::Result<()> {
     if !run.server.is_running() && run.rng.gen_bool(0.15) {

@@ -23,6 +23,7 @@ mod places;
 mod read;
 mod receivers;
 mod size;
+mod store;
 pub mod wire;
 
 use std::path::Path;
@@ -34,6 +35,7 @@ pub use error::Error;
 pub use log::{Format, Level, Log, NoFormat};
 pub use receivers::{Cors, Receivers};
 pub use size::Size;
+pub use store::Store;
 
 use checks::Checks;
 use page::{Page, section};
@@ -45,6 +47,8 @@ section! {
         pub edge: Edge = Edge::default(),
         /// What the OTLP ports take.
         pub receivers: Receivers = Receivers::default(),
+        /// What is kept of what was counted.
+        pub store: Store = Store::default(),
         /// What the process says on standard error.
         pub log: Log = Log::default(),
     }
@@ -78,6 +82,7 @@ impl Config {
         let mut checks = Checks::default();
         checks.section("edge", |checks| self.edge.check(checks));
         checks.section("receivers", |checks| self.receivers.check(checks));
+        checks.section("store", |checks| self.store.check(checks));
         checks.faults()
     }
 }

@@ -1,19 +1,24 @@
 //! The one place where the configuration becomes the engines' options.
 
+use std::num::NonZero;
 use std::sync::Arc;
+use std::thread::available_parallelism;
 
 use tributary_edge::Ceiling;
 use tributary_edge::receivers::{self, Limits, Timeouts};
 use tributary_spanmetrics::codec::Writer;
 use tributary_spanmetrics::{Config as Rules, ConfigVersion, Labels, Layout};
 use tributary_store::disk::real;
+use tributary_store::log::streams;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{Edge, Receivers};
+use super::{Edge, Receivers, Store};
 use crate::memory;
 
 /// A journal of this size or more has segments of the usual size.
 const SEGMENTS: u64 = 4;
+/// The same for the shards' log.
+const LOG_SEGMENTS: u64 = 16;
 
 impl Edge {
     /// `labels` are added to the configured ones and win over them.
@@ -69,6 +74,23 @@ impl Edge {
         let window_ms = u32::try_from(self.window.as_ms()).expect("checked: divides a day");
         let bounds_ns = self.histogram.bounds.iter().map(|bound| bound.as_ns()).collect();
         Layout::explicit(window_ms, bounds_ns).expect("checked: bounds ascend")
+    }
+}
+
+impl Store {
+    pub fn options(&self) -> tributary_store::Options {
+        let usual = tributary_store::Options::default();
+        // Half of the threads may be busy with what was sealed.
+        let threads = available_parallelism().map_or(1, NonZero::get);
+        let max_bytes = self.log.get();
+        // Space is freed by whole segments: a log of few would be full before any can go.
+        let segment_bytes = usual.log.segment_bytes.min(max_bytes / LOG_SEGMENTS);
+        tributary_store::Options {
+            head_bytes: self.head.in_memory(),
+            log: streams::Options { segment_bytes, max_bytes, ..usual.log },
+            applied_bytes: threads.div_ceil(2) * usual.applied_bytes,
+            ..usual
+        }
     }
 }
 

@@ -16,10 +16,8 @@ mod banner;
 mod ports;
 mod stages;
 
-use std::num::NonZero;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::thread::available_parallelism;
 
 use anyhow::{Context, Result};
 use rand::Rng;
@@ -133,13 +131,6 @@ struct Node {
     health_stage: Stage,
 }
 
-/// Half of the threads may be busy with what was sealed.
-fn store_options() -> tributary_store::Options {
-    let usual = tributary_store::Options::default();
-    let threads = available_parallelism().map_or(1, NonZero::get);
-    tributary_store::Options { applied_bytes: threads.div_ceil(2) * usual.applied_bytes, ..usual }
-}
-
 impl Node {
     async fn open(options: &Options) -> Result<Node> {
         memory::keep_below(options.config.edge.memory.hard.in_memory());
@@ -147,7 +138,7 @@ impl Node {
         let disk = RealDisk::open(options.data.clone(), options.config.edge.disk());
         let disk = Arc::new(disk.with_context(folder)?);
         let home = Home::take(&*disk).await.with_context(folder)?;
-        let opened = Store::open(&*disk, store_options()).await;
+        let opened = Store::open(&*disk, options.config.store.options()).await;
         let (store, handle) = opened.with_context(folder)?;
         let mut store_stage = Stage::new();
         store_stage.spawn("the store", store.run(store_stage.shutdown()));
@@ -155,8 +146,8 @@ impl Node {
         registry.add(&[], self_metrics::process);
         registry.add(&[], memory::metrics);
         registry.add(&[], self_metrics::build_info);
-        let store_metrics = handle.metrics().clone();
-        registry.add(&[], move || store_metrics.collect());
+        let store = handle.clone();
+        registry.add(&[], move || store.collect());
         let clock = Arc::new(SystemClock);
         Ok(Node {
             config: options.config.clone(),

@@ -1,8 +1,8 @@
 //! Totals: the sum of a block, beside it. A counter's value at the start of a stretch is the sum of
 //! all totals before it, so late data touches one stretch and a damaged block spoils nothing after it.
 
-use tributary_spanmetrics::Layout;
 use tributary_spanmetrics::codec::Reader;
+use tributary_spanmetrics::{Delta, Layout};
 
 use super::Damaged;
 use crate::windows::Windows;
@@ -21,6 +21,15 @@ pub struct Totals {
 const TOTALS_V2: u8 = 2;
 
 impl Totals {
+    pub fn add_delta(&mut self, delta: &Delta) {
+        self.count = self.count.wrapping_add(delta.count.into());
+        self.sum_us = self.sum_us.wrapping_add(delta.sum_us);
+        self.buckets.resize(self.buckets.len().max(delta.buckets.len()), 0);
+        for (mine, theirs) in self.buckets.iter_mut().zip(&delta.buckets) {
+            *mine = mine.wrapping_add((*theirs).into());
+        }
+    }
+
     pub fn add(&mut self, other: &Totals) {
         self.count = self.count.wrapping_add(other.count);
         self.sum_us = self.sum_us.wrapping_add(other.sum_us);
@@ -64,7 +73,7 @@ pub(crate) fn windows_of(value: &[u8]) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use tributary_spanmetrics::{Delta, WindowEnd};
+    use tributary_spanmetrics::WindowEnd;
 
     use super::*;
 

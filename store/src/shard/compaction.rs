@@ -4,7 +4,7 @@
 
 use tributary_spanmetrics::Layout;
 
-use super::batch;
+use super::checkpoint;
 use super::dictionary::Dictionary;
 use super::touched::Due;
 use crate::disk::{self, Batch, FamilyId, Row, Snapshot};
@@ -40,7 +40,7 @@ pub(crate) async fn compact(
             && let Ok(points) = sum_samples(&rows)
         {
             replace(&mut compacted, &[family::SAMPLES], &rows);
-            batch::put_samples(&mut compacted, key, id, &points);
+            checkpoint::put_samples(&mut compacted, key, id, &points);
         }
     }
     Ok(compacted)
@@ -64,7 +64,7 @@ async fn compact_blocks(
     let is_whole = blocks.iter().map(|(key, _)| key).eq(together.iter().map(|(key, _)| key));
     if is_whole && let Ok(windows) = sum_blocks(&blocks, layout) {
         replace(compacted, &[family::BLOCKS, family::TOTALS], &blocks);
-        batch::put_block(compacted, key, id, &windows, layout);
+        checkpoint::put_block(compacted, key, id, &windows, layout);
     }
     Ok(())
 }

@@ -67,8 +67,12 @@ impl Database {
     /// Fails until the last reader of what was closed is gone.
     pub(crate) async fn reopen(&mut self) -> disk::Result<()> {
         self.families = Some(self.disk.families(&self.dir, family::NAMES).await?);
-        self.has_failed = false;
         Ok(())
+    }
+
+    /// What was opened anew is what it should be: it may be written again.
+    pub(crate) fn trust(&mut self) {
+        self.has_failed = false;
     }
 
     fn families(&self) -> disk::Result<&dyn Families> {

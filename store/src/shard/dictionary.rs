@@ -28,6 +28,12 @@ impl Dictionary {
         self.tenants.get(tenant)
     }
 
+    /// Of deltas that were applied.
+    pub(crate) fn layout(&self, tenant: &Tenant, id: LayoutId) -> &Arc<Layout> {
+        let known = self.tenants.get(tenant).and_then(|known| known.layouts.get(&id));
+        known.expect("a layout is learned with its first delta")
+    }
+
     pub(crate) fn learn(&mut self, tenant: &Tenant, definition: Definition) {
         let of_tenant = self.tenants.entry(tenant.clone()).or_default();
         match definition {

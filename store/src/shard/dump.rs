@@ -9,7 +9,7 @@ use super::compaction::sum_samples;
 use super::view::{View, all_of};
 use crate::disk::{self, DiskError, ErrorKind};
 use crate::family;
-use crate::family::samples::SampleKey;
+use crate::family::samples::{SampleKey, add_later};
 
 impl View {
     /// All deltas and samples; nothing of sources. Held in memory whole.
@@ -48,7 +48,7 @@ impl View {
             bytes.extend_from_slice(&source.to_bytes());
             bytes.extend_from_slice(&state.value());
         }
-        bytes.extend_from_slice(&self.row.applied.to_be_bytes());
+        bytes.extend_from_slice(&self.applied.to_be_bytes());
         Ok(Digest(xxh3_128(&bytes)))
     }
 
@@ -58,10 +58,12 @@ impl View {
             let range = all_of(SampleKey::of_series(tenant, *id).done());
             let scanned = self.snapshot.scan(family::SAMPLES, vec![range]).await?;
             let rows = scanned.concat();
-            let points = sum_samples(&rows).map_err(|damage| {
+            let mut points = sum_samples(&rows).map_err(|damage| {
                 let key = rows.first().map_or(&[][..], |(key, _)| key);
                 self.damaged(family::SAMPLES, key, damage)
             })?;
+            let held = self.head.of_tenant(tenant).filter_map(|held| held.samples().get(id));
+            held.for_each(|later| add_later(&mut points, later.clone()));
             if !points.is_empty() {
                 let of_series = SeriesContent { labels: (**labels).clone(), points };
                 content.tenant(tenant).samples.insert(*id, of_series);

@@ -1,172 +1,157 @@
-//! The task that owns a shard, and the handle that others hold.
+//! The task that owns a shard: it takes all entries that wait, has the log make them durable in one step, applies them
+//! to memory and answers. Now and then it writes a checkpoint.
 //!
-//! Entries wait in a queue bounded by their bytes; a full queue makes the offerer wait. The task takes
-//! all that wait, applies them as one commit and flushes once for all of them.
+//! A checkpoint that fails costs nothing but memory: the log holds what the head does. It is tried again after a
+//! while, and once the head is several times as large as it should be, entries are refused until one goes well.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep_until};
 use tracing::warn;
 use tributary_proto::{Answer, Entry, OfferError, ShardId};
 
-use super::batch::commit;
+use super::checkpoint::Checkpoint;
 use super::compaction::compact;
 use super::database::Database;
+use super::error::ShardError;
 use super::gather::gather;
-use super::open::open;
+use super::handle::{Offer, QUEUE, Request, ShardHandle};
+use super::logged;
+use super::open::{commit_row, load, replay};
+use super::shard_log::ShardLog;
+use super::state::State;
 use super::touched::Touched;
+use super::turns::Turns;
 use super::view::View;
 use crate::disk::{self, Disk, DiskError, ErrorKind};
+use crate::family::commit::CommitRow;
+use crate::log::streams::StreamsHandle;
 use crate::metrics::StoreMetrics;
 
-/// Entries that wait for one shard hold at most this much; an entry that is larger waits alone.
-const QUEUE_BYTES: usize = 16 << 20;
-/// What an entry costs in the queue beside its payload.
-const ENTRY_BYTES: usize = 256;
-/// Entries that one commit takes at most.
-const COMMIT_ENTRIES: usize = 256;
-/// Commits between two compactions of what they touched.
-const COMPACT_EVERY: u64 = 32;
+/// A shard of which the log holds more writes a checkpoint, however little of it is in the head.
+const LOG_BYTES: usize = 16 << 20;
+/// A head of so many commits becomes rows: readers look into each.
+const HEAD_CHUNKS: usize = 64;
+/// A head that is so many times as large as it should be takes no more.
+const MOST_HEADS: usize = 4;
+/// From one checkpoint that failed to the next try.
+const PAUSE: Duration = Duration::from_secs(1);
+
+#[derive(Clone, Copy, Debug)]
+pub struct ShardOptions {
+    pub shard: ShardId,
+    pub shards: u16,
+    /// A head that is larger becomes rows. Zero: after each commit.
+    pub head_bytes: usize,
+}
 
 pub struct ShardService {
-    shard: ShardId,
-    shards: u16,
+    options: ShardOptions,
     database: Database,
-    view: View,
-    /// The last commit that a flush is known to have covered.
-    flushed: u64,
-    /// A write stands that no flush has covered yet.
-    unflushed: bool,
-    /// An answer, given or refused, promises that such a write is on disk.
-    owes_flush: bool,
-    /// Memory may be behind the database, since a write's outcome is unknown.
-    stale: bool,
+    log: ShardLog,
+    state: State,
+    /// The last checkpoint that is known to be durable.
+    written: CommitRow,
+    /// When the next checkpoint is tried, since the last one failed.
+    retry: Option<Instant>,
     touched: Touched,
-    offers: mpsc::Receiver<Offer>,
+    /// Of the head, in the metrics.
+    counted_bytes: u64,
+    requests: mpsc::Receiver<Request>,
     published: watch::Sender<View>,
     turns: Turns,
     metrics: Arc<StoreMetrics>,
 }
 
-/// What the shards of a store apply at one time, by the bytes of the payloads. A seal comes to all of them at
-/// once, and a large one would take ten times its size of memory, and every thread from whoever else has work
-/// for it, if all went to work on it together.
-#[derive(Clone, Debug)]
-pub struct Turns {
-    free: Arc<Semaphore>,
-    most_bytes: usize,
-}
-
-impl Turns {
-    pub fn new(most_bytes: usize) -> Self {
-        Turns { free: Arc::new(Semaphore::new(most_bytes)), most_bytes }
-    }
-
-    async fn take(&self, entries: &[Entry]) -> OwnedSemaphorePermit {
-        let bytes: usize = entries.iter().map(payload_bytes).sum();
-        let permits = bytes.min(self.most_bytes) as u32;
-        self.free.clone().acquire_many_owned(permits).await.expect("turns are never closed")
-    }
-}
-
-fn payload_bytes(entry: &Entry) -> usize {
-    if let Entry::Slice(slice) = entry { slice.payload.len() } else { 0 }
-}
-
-#[derive(Clone)]
-pub struct ShardHandle {
-    shard: ShardId,
-    offers: mpsc::Sender<Offer>,
-    room: Arc<Semaphore>,
-    view: watch::Receiver<View>,
-}
-
-struct Offer {
-    entry: Entry,
-    answer: oneshot::Sender<Result<Answer, OfferError>>,
-    _room: OwnedSemaphorePermit,
-}
-
-impl ShardHandle {
-    /// Waits for room in the queue, then for the answer. Dropping the future takes nothing back.
-    pub async fn offer(&self, entry: Entry) -> Result<Answer, OfferError> {
-        let gone = || self.unavailable("the store has stopped");
-        let bytes = ENTRY_BYTES + payload_bytes(&entry);
-        let permits = bytes.min(QUEUE_BYTES) as u32;
-        let _room = self.room.clone().acquire_many_owned(permits).await.map_err(|_| gone())?;
-        let (answer, answered) = oneshot::channel();
-        self.offers.send(Offer { entry, answer, _room }).await.map_err(|_| gone())?;
-        answered.await.map_err(|_| gone())?
-    }
-
-    /// What stands now: everything answered before this call, at least.
-    pub fn view(&self) -> View {
-        self.view.borrow().clone()
-    }
-
-    fn unavailable(&self, reason: impl ToString) -> OfferError {
-        OfferError::Unavailable { shard: self.shard, reason: reason.to_string() }
-    }
-}
-
 impl ShardService {
     pub async fn open(
         disk: Arc<dyn Disk>,
-        shard: ShardId,
-        shards: u16,
+        streams: StreamsHandle,
+        options: ShardOptions,
         turns: Turns,
         metrics: Arc<StoreMetrics>,
     ) -> disk::Result<(ShardService, ShardHandle)> {
+        let ShardOptions { shard, shards, .. } = options;
         let dir: Arc<str> = format!("shards/{:05}", shard.0).into();
         let database = Database::open(disk, dir.clone()).await?;
-        let view = open(database.snapshot(), dir).await?;
-        let (published, watching) = watch::channel(view.clone());
-        let (sender, offers) = mpsc::channel(COMMIT_ENTRIES);
-        let room = Arc::new(Semaphore::new(QUEUE_BYTES));
-        let handle = ShardHandle { shard, offers: sender, room, view: watching };
-        let service = ShardService {
-            shard,
-            shards,
+        let (written, mut state) = load(database.snapshot(), dir).await?;
+        let next = replay(shard, shards, &streams, &mut state).await?;
+        let (published, watching) = watch::channel(state.view.clone());
+        let (handle, requests) = ShardHandle::new(shard, watching);
+        let log = ShardLog::new(streams, shard, next);
+        let mut service = ShardService {
+            options,
             database,
-            flushed: view.row.id,
-            view,
-            unflushed: false,
-            owes_flush: false,
-            stale: false,
+            log,
+            state,
+            written,
+            retry: None,
             touched: Touched::default(),
-            offers,
+            counted_bytes: 0,
+            requests,
             published,
             turns,
             metrics,
         };
+        service.publish();
         Ok((service, handle))
     }
 
     /// Runs until every handle is gone or `shutdown` says so; what is being applied then is finished.
     pub async fn run(mut self, mut shutdown: watch::Receiver<bool>) {
-        let mut offers = Vec::new();
+        let mut requests = Vec::new();
         loop {
+            let retry = self.retry;
             tokio::select! {
                 // Stopping comes before further work; an unanswered entry is offered again later.
                 biased;
-                _ = shutdown.wait_for(|stop| *stop) => break,
-                taken = self.offers.recv_many(&mut offers, COMMIT_ENTRIES) => if taken == 0 { break },
-            }
-            let (entries, waiting): (Vec<_>, Vec<_>) =
-                offers.drain(..).map(|offer| (offer.entry, (offer.answer, offer._room))).unzip();
-            let turn = self.turns.take(&entries).await;
-            let answers = self.apply(&entries).await;
-            drop((turn, entries));
-            for ((waiter, _room), answer) in waiting.into_iter().zip(answers) {
-                self.metrics.count(&answer);
-                // The offerer may have given up: it will offer again.
-                let _ = waiter.send(answer);
+                () = async { drop(shutdown.wait_for(|stop| *stop).await) } => break,
+                () = sleep_until(retry.unwrap_or_else(Instant::now)), if retry.is_some() => {
+                    let _ = self.try_checkpoint().await;
+                }
+                taken = self.requests.recv_many(&mut requests, QUEUE) => {
+                    if taken == 0 {
+                        break;
+                    }
+                    self.take(&mut requests).await;
+                }
             }
         }
-        if self.unflushed
-            && let Err(error) = self.database.flush().await
-        {
-            warn!(shard = self.shard.0, %error, "the last flush failed; edges will offer again");
+        // So that the next start has nothing to apply again.
+        let _ = self.try_checkpoint().await;
+    }
+
+    async fn take(&mut self, requests: &mut Vec<Request>) {
+        let (mut offers, mut checkpoints) = (Vec::new(), Vec::new());
+        for request in requests.drain(..) {
+            match request {
+                Request::Offer(offer) => offers.push(offer),
+                Request::Checkpoint(waiter) => checkpoints.push(waiter),
+            }
+        }
+        if !offers.is_empty() {
+            self.take_offers(offers).await;
+        }
+        let is_due = self.retry.is_none() && self.is_checkpoint_due();
+        if is_due || !checkpoints.is_empty() {
+            let done = self.try_checkpoint().await;
+            // Whoever asked may have gone.
+            checkpoints.into_iter().for_each(|waiter| drop(waiter.send(done.clone())));
+        }
+    }
+
+    async fn take_offers(&mut self, offers: Vec<Offer>) {
+        let (entries, waiting): (Vec<_>, Vec<_>) =
+            offers.into_iter().map(|offer| (offer.entry, (offer.answer, offer._room))).unzip();
+        let turn = self.turns.take(&entries).await;
+        let answers = self.apply(&entries).await;
+        drop((turn, entries));
+        for ((waiter, _room), answer) in waiting.into_iter().zip(answers) {
+            self.metrics.count(&answer);
+            // The offerer may have given up: it will offer again.
+            let _ = waiter.send(answer);
         }
     }
 
@@ -175,11 +160,9 @@ impl ShardService {
         match self.try_apply(entries).await {
             Ok(answers) => answers,
             Err(error) => {
-                warn!(shard = self.shard.0, %error, "apply failed; the entries will be offered again");
-                let reason = error.to_string();
-                let unavailable =
-                    || OfferError::Unavailable { shard: self.shard, reason: reason.clone() };
-                entries.iter().map(|_| Err(unavailable())).collect()
+                let shard = self.options.shard.0;
+                warn!(shard, %error, "apply failed; the entries will be offered again");
+                entries.iter().map(|_| Err(self.unavailable(&error))).collect()
             }
         }
     }
@@ -187,129 +170,117 @@ impl ShardService {
     async fn try_apply(
         &mut self,
         entries: &[Entry],
-    ) -> disk::Result<Vec<Result<Answer, OfferError>>> {
-        if self.database.has_failed() {
-            self.reopen().await?;
+    ) -> Result<Vec<Result<Answer, OfferError>>, ShardError> {
+        let ShardOptions { shard, shards, head_bytes } = self.options;
+        if self.retry.is_some() && self.state.view.head.bytes() > MOST_HEADS * head_bytes {
+            return Err(ShardError::HeadIsFull { bytes: self.state.view.head.bytes() });
         }
-        if self.stale {
-            self.reload().await?;
-        }
-        let gathered = gather(self.shard, self.shards, &self.view.sources, entries);
-        // Owed until a flush goes well, whatever is offered next.
-        self.owes_flush |= gathered.promises_durability;
-        if !gathered.sources.is_empty() {
-            let taken =
-                gathered.answers.iter().filter(|a| matches!(a, Ok(Answer::Applied))).count();
-            let commit = commit(self.view.row, taken as u64, &gathered, &self.view.dictionary);
-            self.unflushed = true;
-            self.stale = true;
-            self.database.write(commit.batch).await?;
-            self.stale = false;
+        let mut gathered = gather(shard, shards, &self.state.view.sources, entries);
+        let answers = std::mem::take(&mut gathered.answers);
+        let applied =
+            entries.iter().zip(&answers).filter(|(_, a)| matches!(a, Ok(Answer::Applied)));
+        let records: Vec<_> = applied.map(|(entry, _)| logged::encode(entry)).collect();
+        if !records.is_empty() {
+            if gathered.promises_durability {
+                self.log.append(records).await?;
+            } else {
+                self.log.append_lazily(records).await?;
+            }
+            self.state.apply(gathered, self.log.end());
             self.metrics.commits.add(1);
-            if !commit.learned.is_empty() {
-                let dictionary = Arc::make_mut(&mut self.view.dictionary);
-                for (tenant, definition) in commit.learned {
-                    dictionary.learn(&tenant, definition);
-                }
-            }
-            let sources = Arc::make_mut(&mut self.view.sources);
-            for (source, state) in gathered.sources {
-                sources.insert(source, state);
-            }
-            self.view.row = commit.row;
-            self.touched.extend(commit.touched);
-            self.view.snapshot = self.database.snapshot();
             self.publish();
-            self.compact_now_and_then().await?;
         }
-        if self.owes_flush && self.unflushed {
-            self.database.flush().await?;
-            self.unflushed = false;
-            self.flushed = self.view.row.id;
-            self.metrics.flushes.add(1);
-        }
-        self.owes_flush = false;
-        Ok(gathered.answers)
+        Ok(answers)
     }
 
-    /// Back to what is on disk.
-    async fn reopen(&mut self) -> disk::Result<()> {
-        self.database.close().await?;
-        // Memory does not say what stands any more, whatever becomes of the rest.
-        self.stale = true;
-        self.view.snapshot = self.database.snapshot();
-        self.publish();
-        self.database.reopen().await?;
-        self.unflushed = false;
-        self.metrics.reopened.add(1);
-        warn!(shard = self.shard.0, "its disk had failed, and the shard was opened anew");
-        Ok(())
+    fn is_checkpoint_due(&self) -> bool {
+        let head = &self.state.view.head;
+        let is_large = head.bytes() > self.options.head_bytes || head.chunks() >= HEAD_CHUNKS;
+        is_large || self.log.bytes() > LOG_BYTES
     }
 
-    /// Memory learns from the database.
-    async fn reload(&mut self) -> disk::Result<()> {
-        let view = open(self.database.snapshot(), self.view.dir.clone()).await?;
-        if view.row.id < self.flushed {
-            let reason = format!(
-                "commit {} was on disk and {} is the last that is found: bring the folder back and start again",
-                self.flushed, view.row.id
-            );
-            return Err(DiskError::new(ErrorKind::Corrupt, &*view.dir, "read again", reason));
-        }
-        self.view = view;
-        self.publish();
-        self.stale = false;
-        Ok(())
-    }
-
-    async fn compact_now_and_then(&mut self) -> disk::Result<()> {
-        if self.view.row.id.is_multiple_of(COMPACT_EVERY) {
-            let due = self.touched.take();
-            let batch = compact(&*self.view.snapshot, &self.view.dictionary, &due).await?;
-            if !batch.is_empty() {
-                self.database.write(batch).await?;
-                self.metrics.compactions.add(1);
-                self.view.snapshot = self.database.snapshot();
-                self.publish();
-            }
-        }
-        Ok(())
-    }
-
-    fn publish(&self) {
-        self.published.send_replace(self.view.clone());
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use bytes::Bytes;
-    use futures::FutureExt;
-    use tributary_proto::{BootId, Digest, EdgeId, Seq, Slice, SourceId};
-
-    use super::*;
-
-    fn slice(bytes: usize) -> Entry {
-        Entry::Slice(Slice {
-            source: SourceId { edge: EdgeId([1; 16]), boot: BootId([1; 8]) },
-            shard: ShardId(0),
-            seq: Seq(1),
-            digest: Digest(0),
-            sealed_to_ms: 0,
-            payload: Bytes::from(vec![0; bytes]),
+    async fn try_checkpoint(&mut self) -> Result<(), OfferError> {
+        self.retry = None;
+        self.checkpoint().await.map_err(|error| {
+            let shard = self.options.shard.0;
+            warn!(shard, %error, "a checkpoint failed; the log holds all of it, and it is tried again");
+            self.metrics.checkpoints_failed.add(1);
+            self.retry = Some(Instant::now() + PAUSE);
+            self.unavailable(&error)
         })
     }
 
-    #[test]
-    fn large_commits_take_turns_and_small_ones_go_beside_them() {
-        let turns = Turns::new(1 << 20);
-        let take = |bytes| turns.take(&[slice(bytes)]).now_or_never();
-        let half = take(turns.most_bytes / 2).expect("nothing is applied");
-        let small = take(1000).expect("there is room beside it");
-        assert!(take(turns.most_bytes / 2).is_none());
-        drop((half, small));
-        let larger_than_all = take(2 * turns.most_bytes).expect("it goes alone");
-        assert!(take(1).is_none() && take(0).is_some());
-        drop(larger_than_all);
+    fn unavailable(&self, error: &ShardError) -> OfferError {
+        OfferError::Unavailable { shard: self.options.shard, reason: error.to_string() }
+    }
+
+    async fn checkpoint(&mut self) -> Result<(), ShardError> {
+        if self.database.has_failed() {
+            self.reopen().await?;
+        }
+        if self.state.is_written() {
+            return Ok(());
+        }
+        // What is applied must be in the log before it is in a checkpoint: the log goes on behind it.
+        self.log.append(Vec::new()).await?;
+        let Checkpoint { row, batch, touched } = Checkpoint::of(self.written, &self.state);
+        self.database.write(batch).await?;
+        self.database.flush().await?;
+        self.written = row;
+        self.state.written(row, self.database.snapshot());
+        self.publish();
+        self.metrics.checkpoints.add(1);
+        self.log.forget(row.applied).await?;
+        self.touched.extend(touched);
+        self.compact().await
+    }
+
+    async fn compact(&mut self) -> Result<(), ShardError> {
+        let due = self.touched.take();
+        let view = &mut self.state.view;
+        let batch = compact(&*view.snapshot, &view.dictionary, &due).await?;
+        if !batch.is_empty() {
+            self.database.write(batch).await?;
+            self.metrics.compactions.add(1);
+            view.snapshot = self.database.snapshot();
+            self.publish();
+        }
+        Ok(())
+    }
+
+    /// The database, as its disk has it now. Memory goes on from the checkpoint that is found there.
+    async fn reopen(&mut self) -> Result<(), ShardError> {
+        self.database.close().await?;
+        self.state.view.snapshot = self.database.snapshot();
+        self.publish();
+        self.database.reopen().await?;
+        let (snapshot, dir) = (self.database.snapshot(), self.state.view.dir.clone());
+        let found = commit_row(&*snapshot, &dir).await?;
+        if found.id < self.written.id {
+            let reason = format!(
+                "commit {} was on disk and {} is the last that is found: bring the folder back and start again",
+                self.written.id, found.id
+            );
+            return Err(DiskError::new(ErrorKind::Corrupt, &*dir, "read again", reason).into());
+        }
+        if found.id > self.written.id {
+            // The checkpoint that seemed to fail.
+            self.written = found;
+            self.state.view.head.drop_until(found.applied);
+        }
+        self.database.trust();
+        self.state.view.snapshot = snapshot;
+        self.publish();
+        self.metrics.reopened.add(1);
+        warn!(shard = self.options.shard.0, "its disk had failed, and the shard was opened anew");
+        Ok(())
+    }
+
+    fn publish(&mut self) {
+        let bytes = self.state.view.head.bytes() as u64;
+        self.metrics.head_bytes.add(bytes);
+        self.metrics.head_bytes.sub(self.counted_bytes);
+        self.counted_bytes = bytes;
+        self.published.send_replace(self.state.view.clone());
     }
 }

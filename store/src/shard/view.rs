@@ -6,14 +6,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tributary_spanmetrics::{GroupId, Layout, LayoutId, SampleBits, SeriesId, Tenant};
+use tributary_spanmetrics::{
+    Delta, GroupId, Layout, LayoutId, SampleBits, SeriesId, Tenant, WindowEnd,
+};
 
 use super::dictionary::{Dictionary, TenantDictionary};
+use super::head::{Head, TenantChunk};
 use super::sources::{Completeness, Sources};
 use crate::Totals;
 use crate::disk::{self, DiskError, ErrorKind, FamilyId, KeyRange, Row, Snapshot};
 use crate::family::blocks::{self, BlockKey};
-use crate::family::commit::CommitRow;
 use crate::family::samples::{self, SampleKey};
 use crate::family::{self, Damaged, LONGEST, OF_SAMPLES, Stretch, after_prefix};
 use crate::windows::Windows;
@@ -21,9 +23,12 @@ use crate::windows::Windows;
 #[derive(Clone)]
 pub struct View {
     pub(crate) snapshot: Arc<dyn Snapshot>,
+    /// What the snapshot does not hold yet.
+    pub(crate) head: Head,
     pub(crate) dictionary: Arc<Dictionary>,
     pub(crate) sources: Arc<Sources>,
-    pub(crate) row: CommitRow,
+    /// Entries applied.
+    pub(crate) applied: u64,
     pub(crate) dir: Arc<str>,
 }
 
@@ -54,6 +59,16 @@ pub struct LayoutHistory {
 impl LayoutHistory {
     fn stretch(&self) -> Stretch {
         Stretch::of(&self.layout)
+    }
+
+    fn add(&mut self, deltas: impl Iterator<Item = (WindowEnd, Delta)>, from_ms: i64, to_ms: i64) {
+        for (end, delta) in deltas.take_while(|(end, _)| end.0 <= to_ms) {
+            if end.0 <= from_ms {
+                self.opening.add_delta(&delta);
+            } else {
+                self.windows.add_delta(end, &delta);
+            }
+        }
     }
 }
 
@@ -103,6 +118,15 @@ impl View {
                 Ok(())
             });
         }
+        for (layout_id, held) in self.head.of_tenant(tenant).flat_map(TenantChunk::layouts) {
+            let Some(layout) = known.layouts.get(&layout_id) else { continue };
+            for (history, group) in histories.iter_mut().zip(groups) {
+                if let Some(deltas) = held.group(*group) {
+                    history.layout(layout_id, layout).add(deltas.deltas(layout), from_ms, to_ms);
+                }
+            }
+        }
+        histories.iter_mut().for_each(GroupHistory::forget_empty);
         Ok(histories)
     }
 
@@ -121,9 +145,9 @@ impl View {
         });
         let scanned = self.snapshot.scan(family::SAMPLES, inside).await?;
         let mut answer = Vec::with_capacity(series.len());
-        for rows in scanned {
+        for (rows, series) in scanned.iter().zip(series) {
             let mut history = SampleHistory::default();
-            for (key, value) in &rows {
+            for (key, value) in rows {
                 match samples::decode(value) {
                     Ok(later) => samples::add_later(&mut history.points, later),
                     Err(damage) => {
@@ -133,6 +157,8 @@ impl View {
                     }
                 }
             }
+            let held = self.head.of_tenant(tenant).filter_map(|held| held.samples().get(series));
+            held.for_each(|later| samples::add_later(&mut history.points, later.clone()));
             history.points = history.points.split_off(&from_ms.saturating_add(1));
             history.points.split_off(&to_ms.saturating_add(1));
             answer.push(history);
@@ -146,6 +172,21 @@ impl View {
 }
 
 impl GroupHistory {
+    fn layout(&mut self, id: LayoutId, layout: &Arc<Layout>) -> &mut LayoutHistory {
+        self.layouts.entry(id).or_insert_with(|| LayoutHistory {
+            layout: layout.clone(),
+            opening: Totals::default(),
+            windows: Windows::new(layout.buckets()),
+        })
+    }
+
+    /// A layout of which there is nothing up to the end of the range, though a row was looked at.
+    fn forget_empty(&mut self) {
+        let is_there =
+            |of: &LayoutHistory| !of.windows.is_empty() || of.opening != Totals::default();
+        self.layouts.retain(|_, of_layout| is_there(of_layout));
+    }
+
     fn add_rows(
         &mut self,
         rows: &[Row],
@@ -161,12 +202,7 @@ impl GroupHistory {
                 self.damaged.push(format!("layout {:016x} is not in the dictionary", key.layout.0));
                 continue;
             };
-            let of_layout = self.layouts.entry(key.layout).or_insert_with(|| LayoutHistory {
-                layout: layout.clone(),
-                opening: Totals::default(),
-                windows: Windows::new(layout.buckets()),
-            });
-            if let Err(damage) = add(of_layout, key.stretch_ms, value) {
+            if let Err(damage) = add(self.layout(key.layout, layout), key.stretch_ms, value) {
                 let (group, stretch) = (key.group, key.stretch_ms);
                 self.damaged
                     .push(format!("group {group}, stretch {stretch}, commit {id}: {damage}"));

@@ -1,5 +1,7 @@
-//! A shard whose flush failed is well again with its disk, without a restart: nothing that it answered is lost, nothing
-//! that it did not answer counts twice.
+//! A shard that cannot write its checkpoints takes entries all the same, since the log holds them, and writes them when
+//! its disk is well again, without a restart. One whose log cannot be written takes nothing.
+
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::watch;
@@ -43,7 +45,7 @@ struct Shard {
 
 impl Shard {
     async fn open(disk: &(impl Disk + Clone)) -> Self {
-        let options = Options { shards: 1, ..Options::default() };
+        let options = Options { shards: 1, head_bytes: 4 << 10, ..Options::default() };
         let (store, handle) = Store::open(disk, options).await.expect("opens");
         let (stop, stopped) = watch::channel(false);
         Shard { handle, stop, running: tokio::spawn(store.run(stopped)) }
@@ -55,6 +57,10 @@ impl Shard {
 
     async fn refused(&self, seq: u64) -> String {
         self.offer(seq).await.expect_err("it cannot be made durable").to_string()
+    }
+
+    async fn checkpoint(&self) -> Result<(), String> {
+        self.handle.checkpoint().await.map_err(|error| error.to_string())
     }
 
     fn view(&self) -> View {
@@ -89,43 +95,46 @@ fn flushes_fail(disk: &MemoryDisk) {
 }
 
 #[tokio::test]
-async fn what_was_answered_stays_and_what_was_not_is_taken_once() {
+async fn a_checkpoint_that_failed_costs_nothing() {
     for seed in 0..20 {
         let disk = MemoryDisk::new();
         let shard = Shard::open(&disk).await;
         assert_eq!(shard.offer(1).await, Ok(Answer::Applied));
+        shard.checkpoint().await.expect("the disk is well");
         flushes_fail(&disk);
-        shard.refused(2).await;
-        disk.clear_faults();
-        // Whether the second was left or not.
-        let third = shard.offer(3).await;
-        assert!(matches!(third, Ok(Answer::Applied | Answer::Resend(Seq(2)))), "{third:?}");
-        for seq in 2..=4 {
-            assert!(matches!(shard.offer(seq).await, Ok(Answer::Applied | Answer::Duplicate)));
+        assert_eq!(shard.offer(2).await, Ok(Answer::Applied));
+        shard.checkpoint().await.expect_err("the flush fails");
+        assert_eq!(shard.offer(3).await, Ok(Answer::Applied));
+        assert_eq!(shard.seconds().await, [1, 2, 3]);
+        if seed % 2 == 0 {
+            disk.clear_faults();
+            shard.checkpoint().await.expect("the disk is well again");
+            assert_eq!((shard.seconds().await, shard.reopened()), (vec![1, 2, 3], 1));
+            assert_eq!(shard.offer(2).await, Ok(Answer::Duplicate));
         }
-        assert_eq!((shard.seconds().await, shard.reopened()), (vec![1, 2, 3, 4], 1));
         disk.crash(seed);
         let shard = Shard::open(&disk.reopen()).await;
-        assert_eq!(shard.seconds().await, [1, 2, 3, 4], "seed {seed}");
+        assert_eq!(shard.seconds().await, [1, 2, 3], "seed {seed}");
+        assert_eq!(shard.offer(3).await, Ok(Answer::Duplicate));
     }
 }
 
 #[tokio::test]
-async fn an_old_reader_keeps_what_it_has_and_the_shard_waits_for_it() {
+async fn an_old_reader_keeps_what_it_has_and_the_checkpoint_waits_for_it() {
     let disk = MemoryDisk::new();
     let shard = Shard::open(&disk).await;
     assert_eq!(shard.offer(1).await, Ok(Answer::Applied));
     let old = shard.view();
     flushes_fail(&disk);
-    shard.refused(2).await;
+    shard.checkpoint().await.expect_err("the flush fails");
     disk.clear_faults();
-    shard.refused(2).await;
-    shard.refused(2).await;
+    shard.checkpoint().await.expect_err("a reader holds what it would close");
     assert_eq!(seconds(&old).await.expect("it reads on"), [1]);
     let closed = seconds(&shard.view()).await.expect_err("it is closed to new readers");
     assert!(closed.contains("ask again"), "{closed}");
+    assert_eq!(shard.offer(2).await, Ok(Answer::Applied));
     drop(old);
-    assert!(shard.offer(2).await.is_ok());
+    shard.checkpoint().await.expect("nobody holds it any more");
     assert_eq!((shard.seconds().await, shard.reopened()), (vec![1, 2], 1));
 }
 
@@ -137,13 +146,55 @@ async fn readers_go_on_while_the_disk_stays_bad() {
     flushes_fail(&disk);
     disk.fail(Fault::always(Operation::Replace).under("shards/"));
     for _ in 0..3 {
-        shard.refused(2).await;
-        assert_eq!(shard.seconds().await[0], 1);
+        shard.checkpoint().await.expect_err("the disk is bad");
+        assert_eq!(shard.seconds().await, [1]);
     }
     disk.clear_faults();
-    assert!(shard.offer(2).await.is_ok());
-    assert_eq!((shard.seconds().await, shard.reopened()), (vec![1, 2], 1));
+    shard.checkpoint().await.expect("the disk is well again");
+    assert_eq!((shard.seconds().await, shard.reopened()), (vec![1], 1));
     assert!(disk.list("shards").await.expect("lists").iter().all(|name| !name.contains("probe")));
+}
+
+#[tokio::test]
+async fn a_head_that_no_checkpoint_empties_takes_no_more_until_one_does() {
+    let disk = MemoryDisk::new();
+    let shard = Shard::open(&disk).await;
+    flushes_fail(&disk);
+    let (mut seq, mut refused) = (0, None);
+    while refused.is_none() {
+        seq += 1;
+        assert!(seq < 1000, "it goes on for ever");
+        refused = shard.offer(seq).await.err();
+    }
+    let reason = refused.expect("the loop's end").to_string();
+    assert!(reason.contains("wait for a checkpoint"), "{reason}");
+    disk.clear_faults();
+    // The shard tries again by itself, once a second.
+    while shard.reopened() == 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(shard.offer(seq).await, Ok(Answer::Applied));
+    assert_eq!(shard.seconds().await, (1..=seq as i64).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn what_the_log_did_not_take_is_not_applied_and_is_taken_once() {
+    for seed in 0..20 {
+        let disk = MemoryDisk::new();
+        let shard = Shard::open(&disk).await;
+        assert_eq!(shard.offer(1).await, Ok(Answer::Applied));
+        disk.fail(Fault::always(Operation::Sync).under("log"));
+        shard.refused(2).await;
+        assert_eq!(shard.seconds().await, [1]);
+        disk.clear_faults();
+        assert_eq!(shard.offer(3).await, Ok(Answer::Resend(Seq(2))));
+        for seq in 2..=4 {
+            assert_eq!(shard.offer(seq).await, Ok(Answer::Applied));
+        }
+        disk.crash(seed);
+        let shard = Shard::open(&disk.reopen()).await;
+        assert_eq!(shard.seconds().await, [1, 2, 3, 4], "seed {seed}");
+    }
 }
 
 #[tokio::test]
@@ -153,9 +204,11 @@ async fn a_lack_of_room_closes_nothing() {
     assert_eq!(shard.offer(1).await, Ok(Answer::Applied));
     disk.set_capacity(Some(0));
     shard.refused(2).await;
-    assert_eq!(shard.seconds().await[0], 1);
+    shard.checkpoint().await.expect_err("there is no room");
+    assert_eq!(shard.seconds().await, [1]);
     disk.set_capacity(None);
-    assert_eq!(shard.offer(2).await, Ok(Answer::Duplicate));
+    assert_eq!(shard.offer(2).await, Ok(Answer::Applied));
+    shard.checkpoint().await.expect("there is room again");
     assert_eq!((shard.seconds().await, shard.reopened()), (vec![1, 2], 0));
     shard.end().await;
 }
@@ -203,9 +256,10 @@ mod real {
         for seq in (1..6).step_by(2) {
             assert_eq!(shard.offer(seq).await, Ok(Answer::Applied));
             folder.take();
-            shard.refused(seq + 1).await;
+            shard.checkpoint().await.expect_err("its folder is away");
+            assert_eq!(shard.offer(seq + 1).await, Ok(Answer::Applied));
             folder.bring_back();
-            assert!(shard.offer(seq + 1).await.is_ok(), "{} stays refused", seq + 1);
+            shard.checkpoint().await.expect("its folder is back");
             taken.extend([seq as i64, seq as i64 + 1]);
             assert_eq!(shard.seconds().await, taken);
         }
@@ -220,10 +274,12 @@ mod real {
         let (folder, disk) = Folder::new();
         let shard = Shard::open(&disk).await;
         assert_eq!(shard.offer(1).await, Ok(Answer::Applied));
+        shard.checkpoint().await.expect("the disk is well");
+        assert_eq!(shard.offer(2).await, Ok(Answer::Applied));
         folder.take();
-        shard.refused(2).await;
+        shard.checkpoint().await.expect_err("its folder is away");
         for _ in 0..3 {
-            let reason = shard.refused(2).await;
+            let reason = shard.checkpoint().await.expect_err("another folder");
             assert!(reason.contains("bring the folder back"), "{reason}");
         }
     }
