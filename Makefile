@@ -13,13 +13,15 @@ DIMENSIONS ?=
 MODES ?= kill power full eio
 KINDS ?=
 TARGETS ?= protobuf json decompressors records
+HISTORIES ?= 10000
+SEED ?= 1
 CARGO_FLAGS ?=
 WITH_ENV := . .ci/env
 # The simulator is the same code under other flags, in a target folder of its own.
 SIM := CARGO_TARGET_DIR="$$SIM_TARGET_DIR" RUSTFLAGS="$$SIM_RUSTFLAGS" cargo
 FUZZ := CARGO_TARGET_DIR="$$FUZZ_TARGET_DIR" RUSTFLAGS="$$FUZZ_RUSTFLAGS" CC="$$FUZZ_CC" CFLAGS="$$FUZZ_CFLAGS" cargo
 
-.PHONY: help dev build test conformance e2e crash clients chaos chaos-plants abuse sim fuzz bench bench-peers fmt lint
+.PHONY: help dev build test conformance e2e crash clients chaos chaos-plants abuse sim histories fuzz bench bench-peers fmt lint
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' Makefile | while IFS=$$'\t' read -r name text; do \
@@ -79,6 +81,10 @@ chaos-build:
 sim: ## the simulation: SEEDS=20
 	@$(WITH_ENV); .ci/setup sim; $(SIM) test $(CARGO_FLAGS) -q -p tributary-sim
 	@$(WITH_ENV); $(SIM) run $(CARGO_FLAGS) -q -p tributary-sim -- --seeds $(SEEDS) $(ARGS)
+
+histories: ## random histories of the store against plain maps of integers: HISTORIES=10000 SEED=1, a twentieth on RocksDB
+	@$(WITH_ENV); .ci/setup debug; HISTORIES=$(HISTORIES) SEED=$(SEED) \
+	    cargo test $(CARGO_FLAGS) -p tributary-store --features rocksdb --test histories -- --nocapture --test-threads 1 $(ARGS)
 
 # SECONDS is 600 here unless it is given.
 fuzz: ## coverage-guided fuzzing: SECONDS=600 for each of TARGETS="protobuf json decompressors records"
