@@ -185,11 +185,10 @@ impl Run<'_> {
     }
 
     async fn restart(&mut self) -> Verdict {
-        let was_troubled = self.trouble.is_some();
+        let was_well = self.trouble.is_none();
         self.begin_again().await?;
         self.tally.restarts += 1;
-        let begun = if was_troubled { Worlds::crashed } else { Worlds::restarted };
-        self.worlds.iter_mut().try_for_each(begun)
+        self.worlds.iter_mut().try_for_each(|worlds| worlds.restarted(was_well))
     }
 
     async fn begin_again(&mut self) -> Verdict {

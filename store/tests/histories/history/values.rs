@@ -93,9 +93,13 @@ impl<'a> Values<'a> {
         };
         let width_ms = i64::from(self.names.layouts[layout].window_ms());
         let first_ms = self.time(rng).div_euclid(width_ms) * width_ms;
+        // Together they leave 64 bits.
+        let more = if many > 1 && rng.gen_ratio(1, 3) { 1 << 59 } else { 0 };
         for number in 0..many {
             let end_ms = first_ms + number * width_ms;
-            let cell = cell(rng, self.names.layouts[layout].buckets());
+            let mut cell = cell(rng, self.names.layouts[layout].buckets());
+            cell.count += more;
+            cell.buckets[0] += more;
             plain.cells.insert((tenant, group, layout, end_ms), cell);
         }
     }

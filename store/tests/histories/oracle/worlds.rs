@@ -88,15 +88,15 @@ impl Worlds {
         self.tidy()
     }
 
-    /// A stop in peace makes everything durable, if the disk lets it.
-    pub(crate) fn restarted(&mut self) -> Result<(), String> {
-        if self.is_shaken {
-            return self.crashed();
+    /// A stop in peace makes everything durable, if the disk lets it. If not, what is found then may still be lost.
+    pub(crate) fn restarted(&mut self, was_well: bool) -> Result<(), String> {
+        if self.is_shaken || !was_well {
+            self.fall_back();
+        } else {
+            self.worlds.iter_mut().for_each(|world| world.before.clear());
         }
-        for world in &mut self.worlds {
-            world.before.clear();
-        }
-        Ok(())
+        self.is_shaken = false;
+        self.tidy()
     }
 
     fn doubt(&mut self, offer: &Offer) {
