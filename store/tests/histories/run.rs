@@ -69,6 +69,10 @@ impl Run<'_> {
     async fn step(&mut self, step: &Step, rng: &mut StdRng) -> Verdict {
         match step {
             Step::Say { said, pace, is_watched } => self.say(said, *pace, *is_watched, rng).await,
+            Step::SayAgain => {
+                let rest = self.edges.rest(self.is_careful());
+                self.offer(rest).await.map(drop)
+            }
             Step::Hold { shard } => {
                 self.hold(*shard);
                 Ok(())
@@ -237,7 +241,7 @@ impl Run<'_> {
 
     async fn finish(&mut self, seed: u64) -> Verdict {
         self.heal().await?;
-        let rest = self.edges.rest();
+        let rest = self.edges.rest(false);
         self.offer(rest).await?;
         let mut rng = StdRng::seed_from_u64(seed);
         self.check(&mut rng, true).await?;

@@ -21,9 +21,10 @@ struct Draw<'a> {
 type Kind = fn(&mut Draw<'_>) -> Step;
 
 /// How often each kind of step comes.
-const KINDS: [(u32, Kind); 9] = [
+const KINDS: [(u32, Kind); 10] = [
     (12, |draw| draw.at_once()),
     (6, |draw| draw.one_by_one()),
+    (3, |_| Step::SayAgain),
     (3, |draw| draw.hold()),
     (2, |_| Step::Release),
     (1, |draw| Step::Crash(draw.crash())),

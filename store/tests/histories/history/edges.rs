@@ -61,8 +61,9 @@ impl Edges {
     }
 
     /// What every edge still has to be answered.
-    pub(crate) fn rest(&mut self) -> Vec<Offer> {
-        self.all.values_mut().flat_map(|edge| edge.waiting(usize::MAX)).collect()
+    pub(crate) fn rest(&mut self, is_careful: bool) -> Vec<Offer> {
+        let most = if is_careful { CAREFUL } else { usize::MAX };
+        self.all.values_mut().flat_map(|edge| edge.waiting(most)).collect()
     }
 
     pub(crate) fn heard(&mut self, offer: &Offer, answer: &Result<Answer, OfferError>) {

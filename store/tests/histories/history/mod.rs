@@ -35,6 +35,8 @@ pub(crate) enum Step {
         pace: Pace,
         is_watched: bool,
     },
+    /// Every edge, what it waits for an answer to, and nothing new.
+    SayAgain,
     /// Somebody begins to read a shard, and goes on reading what stood then.
     Hold {
         shard: usize,
@@ -173,6 +175,7 @@ impl fmt::Display for Step {
                 write!(f, "{pace}{watched}:")?;
                 list(f, said)
             }
+            Step::SayAgain => write!(f, "every edge says again what was not answered"),
             Step::Hold { shard } => write!(f, "a reader of shard {shard} begins"),
             Step::Release => write!(f, "the reader that began first is asked everything and ends"),
             Step::Crash(crash) => write!(f, "{crash}"),
