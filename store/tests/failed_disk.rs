@@ -11,7 +11,7 @@ use tributary_proto::{
 };
 use tributary_spanmetrics::{Content, Labels, SeriesId, Tenant};
 use tributary_store::disk::memory::{Fault, MemoryDisk, Operation};
-use tributary_store::disk::{Disk, Files};
+use tributary_store::disk::{Disk, ErrorKind, Files};
 use tributary_store::{Options, Store, StoreHandle, View};
 
 const SHARD: ShardId = ShardId(0);
@@ -211,6 +211,22 @@ async fn a_lack_of_room_closes_nothing() {
     shard.checkpoint().await.expect("there is room again");
     assert_eq!((shard.seconds().await, shard.reopened()), (vec![1, 2], 0));
     shard.end().await;
+}
+
+#[tokio::test]
+async fn a_lack_of_room_that_does_not_end_though_there_is_room_is_not_believed() {
+    let disk = MemoryDisk::new();
+    let shard = Shard::open(&disk).await;
+    assert_eq!(shard.offer(1).await, Ok(Answer::Applied));
+    let full = Fault { kind: ErrorKind::Full, ..Fault::always(Operation::Flush) };
+    disk.fail(full.under(DIR));
+    for _ in 0..3 {
+        shard.checkpoint().await.expect_err("no flush goes well");
+        assert_eq!((shard.seconds().await, shard.reopened()), (vec![1], 0));
+    }
+    disk.clear_faults();
+    shard.checkpoint().await.expect("it was opened anew");
+    assert_eq!((shard.seconds().await, shard.reopened()), (vec![1], 1));
 }
 
 /// A table that RocksDB is about to write finds no folder, which it takes as it takes EIO.

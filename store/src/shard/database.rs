@@ -4,7 +4,9 @@
 //! a crash would have left them. What was not flushed is gone then, or a first part of it is there. Nobody was
 //! told that it counts, so whoever offered it offers it again.
 //!
-//! A lack of room is no such failure: the next flush goes well once somebody has made some.
+//! A lack of room is no such failure at first: the next flush goes well once somebody has made some. Now and then
+//! RocksDB does not find out, and fails each flush with the error of the first; so after some of them it is opened
+//! anew as well, once there is room for a small file.
 
 use std::sync::Arc;
 
@@ -25,12 +27,17 @@ pub(crate) struct Database {
     /// `None` while they are closed.
     families: Option<Arc<dyn Families>>,
     has_failed: bool,
+    /// Writes and flushes that found no room, since the last good flush.
+    without_room: u32,
 }
+
+/// So many, and it is not believed any more.
+const WITHOUT_ROOM: u32 = 3;
 
 impl Database {
     pub(crate) async fn open(disk: Arc<dyn Disk>, dir: Arc<str>) -> disk::Result<Self> {
         let families = disk.families(&dir, family::NAMES).await?;
-        Ok(Database { disk, dir, families: Some(families), has_failed: false })
+        Ok(Database { disk, dir, families: Some(families), has_failed: false, without_room: 0 })
     }
 
     /// Whether nothing can be written until it was opened anew.
@@ -45,7 +52,9 @@ impl Database {
 
     pub(crate) async fn flush(&mut self) -> disk::Result<()> {
         let flushed = self.families()?.flush().await;
-        self.note(flushed)
+        self.note(flushed)?;
+        self.without_room = 0;
+        Ok(())
     }
 
     pub(crate) fn snapshot(&self) -> Arc<dyn Snapshot> {
@@ -73,6 +82,7 @@ impl Database {
     /// What was opened anew is what it should be: it may be written again.
     pub(crate) fn trust(&mut self) {
         self.has_failed = false;
+        self.without_room = 0;
     }
 
     fn families(&self) -> disk::Result<&dyn Families> {
@@ -84,7 +94,12 @@ impl Database {
     }
 
     fn note(&mut self, done: disk::Result<()>) -> disk::Result<()> {
-        self.has_failed |= done.as_ref().is_err_and(|error| error.kind != ErrorKind::Full);
+        match done.as_ref().map_err(|error| error.kind) {
+            Ok(()) => {}
+            Err(ErrorKind::Full) => self.without_room += 1,
+            Err(_) => self.has_failed = true,
+        }
+        self.has_failed |= self.without_room >= WITHOUT_ROOM;
         done
     }
 }

@@ -19,11 +19,26 @@ struct Schedule {
     most_at_once: usize,
     /// Once in so many batches.
     restart: u32,
+    /// Once in so many batches.
+    checkpoint: u32,
+    head_bytes: usize,
     applied_bytes: usize,
 }
 
-const ONE_BY_ONE: Schedule = Schedule { most_at_once: 1, restart: 200, applied_bytes: 256 << 10 };
-const IN_BULK: Schedule = Schedule { most_at_once: 60, restart: 8, applied_bytes: 2 << 10 };
+const ONE_BY_ONE: Schedule = Schedule {
+    most_at_once: 1,
+    restart: 200,
+    checkpoint: 100,
+    head_bytes: 0,
+    applied_bytes: 256 << 10,
+};
+const IN_BULK: Schedule = Schedule {
+    most_at_once: 60,
+    restart: 8,
+    checkpoint: 20,
+    head_bytes: 64 << 10,
+    applied_bytes: 2 << 10,
+};
 
 /// An offer, and its answer.
 type Fed = (Offer, Expected);
@@ -33,10 +48,8 @@ pub(crate) async fn run(history: &History, second: Ground, names: &Names) -> Res
     let mut rng = StdRng::seed_from_u64(history.seed);
     let mut states = vec![State::default(); SHARDS];
     let first = Ground::Twin(tributary_store::disk::memory::MemoryDisk::new());
-    let mut stores = [
-        (ONE_BY_ONE, Subject::open(first, ONE_BY_ONE.applied_bytes).await?),
-        (IN_BULK, Subject::open(second, IN_BULK.applied_bytes).await?),
-    ];
+    let mut stores =
+        [(ONE_BY_ONE, open(first, &ONE_BY_ONE).await?), (IN_BULK, open(second, &IN_BULK).await?)];
     let mut tally = Tally { histories: 1, ..Tally::default() };
     let mut rest = entries.as_slice();
     while !rest.is_empty() {
@@ -56,9 +69,14 @@ pub(crate) async fn run(history: &History, second: Ground, names: &Names) -> Res
     for (_, store) in &mut stores {
         store.end().await;
         tally.commits += store.counted.commits;
+        tally.checkpoints += store.counted.checkpoints;
         tally.compactions += store.counted.compactions;
     }
     Ok(tally)
+}
+
+async fn open(ground: Ground, schedule: &Schedule) -> Result<Subject, String> {
+    Subject::open(ground, schedule.head_bytes, schedule.applied_bytes).await
 }
 
 /// What a history comes to where nothing goes wrong.
@@ -118,6 +136,9 @@ async fn feed(
             }
         }
         tally.offers += batch.len() as u64;
+        if rng.gen_ratio(1, schedule.checkpoint) {
+            store.checkpoint().await.map_err(|error| error.to_string())?;
+        }
         if rng.gen_ratio(1, schedule.restart) {
             store.restart().await?;
             tally.restarts += 1;

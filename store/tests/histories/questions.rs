@@ -125,7 +125,7 @@ fn of_group(told: GroupHistory, names: &Names) -> Result<BTreeMap<usize, Told>, 
     for (id, of_layout) in told.layouts {
         let number = names.layout_number(id, &of_layout.layout);
         let layout = number.ok_or_else(|| format!("layout {id:?} is unheard of"))?;
-        let windows = of_layout.windows.iter().map(|(end, delta)| (end.0, wire::cell(delta)));
+        let windows = of_layout.windows.deltas().map(|(end, delta)| (end.0, wire::cell(&delta)));
         let told: Told = (opening(of_layout.opening), windows.collect());
         // That there are rows of which nothing is to be told is no answer.
         if told != Told::default() {

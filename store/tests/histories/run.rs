@@ -24,6 +24,8 @@ const EVERYTHING: usize = 8;
 const READERS: usize = 4;
 /// A shard whose disk is well again answers within so many offers.
 const TRIES: usize = 3;
+/// What a head may hold: checkpoints after each commit, now and then, and when they are asked for.
+const HEADS: [usize; 3] = [0, 4 << 10, 1 << 20];
 /// Who speaks to find out whether a shard is well.
 const PROBE: usize = 99;
 
@@ -47,7 +49,8 @@ struct Reader {
 }
 
 pub(crate) async fn run(history: &History, ground: Ground, names: &Names) -> Result<Tally, String> {
-    let subject = Subject::open(ground, 256 << 10).await?;
+    let head_bytes = HEADS[history.seed as usize % HEADS.len()];
+    let subject = Subject::open(ground, head_bytes, 256 << 10).await?;
     let worlds = (0..SHARDS).map(|_| Worlds::new()).collect();
     let (edges, readers, tally) = (Edges::default(), Vec::new(), Tally::default());
     let mut run = Run { names, subject, worlds, edges, readers, trouble: None, tally };
@@ -96,7 +99,17 @@ impl Run<'_> {
                 }
                 Ok(())
             }
+            Step::Checkpoint => self.checkpoint().await,
             Step::Heal => self.heal().await,
+        }
+    }
+
+    async fn checkpoint(&mut self) -> Verdict {
+        match self.subject.checkpoint().await {
+            Err(error) if (0..SHARDS).all(|shard| !self.may_fail(shard)) => {
+                Err(format!("no checkpoint, and the disk is well: {error}"))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -210,6 +223,8 @@ impl Run<'_> {
         for reader in std::mem::take(&mut self.readers) {
             self.ask_reader(reader, &Question::Everything).await?;
         }
+        // A shard that closed its rows to readers opens them again, and one whose head was full has room.
+        self.checkpoint().await?;
         for shard in 0..SHARDS {
             let word = Word::Slice { says: Plain::default(), promise_ms: i64::MIN };
             self.until_answered(Said { edge: PROBE, shard, word }).await?;
@@ -251,6 +266,7 @@ impl Run<'_> {
         self.subject.end().await;
         let counted = self.subject.counted;
         self.tally.commits = counted.commits;
+        self.tally.checkpoints = counted.checkpoints;
         self.tally.compactions = counted.compactions;
         self.tally.reopened = counted.reopened;
         Ok(())

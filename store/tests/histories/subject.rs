@@ -3,7 +3,8 @@
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tributary_proto::{Answer, OfferError, ShardId};
-use tributary_store::disk::memory::{Fault, MemoryDisk};
+use tributary_store::disk::memory::{Fault, MemoryDisk, Operation};
+use tributary_store::log::streams;
 use tributary_store::{Options, Store, StoreHandle, StoreMetrics, View};
 
 use crate::history::edges::Offer;
@@ -33,13 +34,24 @@ struct Life {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Counted {
     pub(crate) commits: u64,
+    pub(crate) checkpoints: u64,
     pub(crate) compactions: u64,
     pub(crate) reopened: u64,
 }
 
 impl Subject {
-    pub(crate) async fn open(ground: Ground, applied_bytes: usize) -> Result<Self, String> {
-        let options = Options { shards: SHARDS as u16, applied_bytes };
+    pub(crate) async fn open(
+        ground: Ground,
+        head_bytes: usize,
+        applied_bytes: usize,
+    ) -> Result<Self, String> {
+        // Segments of a few entries, so that the log is trimmed and copied forward.
+        let log = streams::Options {
+            segment_bytes: 256 << 10,
+            max_bytes: 8 << 20,
+            ..streams::Options::default()
+        };
+        let options = Options { shards: SHARDS as u16, head_bytes, log, applied_bytes };
         let mut subject = Subject { ground, options, life: None, counted: Counted::default() };
         subject.begin().await?;
         Ok(subject)
@@ -60,6 +72,10 @@ impl Subject {
 
     pub(crate) async fn offer(&self, offer: &Offer) -> Result<Answer, OfferError> {
         self.handle().offer(ShardId(offer.shard as u16), offer.entry.clone()).await
+    }
+
+    pub(crate) async fn checkpoint(&self) -> Result<(), OfferError> {
+        self.handle().checkpoint().await
     }
 
     pub(crate) fn view(&self, shard: usize) -> View {
@@ -86,7 +102,10 @@ impl Subject {
         match trouble.what {
             Ill::NoRoom => disk.set_capacity(Some(0)),
             Ill::Fails { on, kind, after, times } => {
-                let under = trouble.shard.map_or("shards/".into(), |s| format!("shards/{s:05}"));
+                let of_rows = matches!(on, Operation::Write | Operation::Flush | Operation::Read);
+                let shards =
+                    || trouble.shard.map_or("shards/".into(), |s| format!("shards/{s:05}"));
+                let under = if of_rows { shards() } else { "log".to_owned() };
                 disk.fail(Fault { on, under, after, times, kind });
             }
         }
@@ -128,6 +147,7 @@ impl Subject {
 impl Counted {
     fn add(&mut self, metrics: &StoreMetrics) {
         self.commits += metrics.commits.get();
+        self.checkpoints += metrics.checkpoints.get();
         self.compactions += metrics.compactions.get();
         self.reopened += metrics.reopened.get();
     }

@@ -21,7 +21,7 @@ struct Draw<'a> {
 type Kind = fn(&mut Draw<'_>) -> Step;
 
 /// How often each kind of step comes.
-const KINDS: [(u32, Kind); 10] = [
+const KINDS: [(u32, Kind); 11] = [
     (12, |draw| draw.at_once()),
     (6, |draw| draw.one_by_one()),
     (3, |_| Step::SayAgain),
@@ -30,6 +30,7 @@ const KINDS: [(u32, Kind); 10] = [
     (1, |draw| Step::Crash(draw.crash())),
     (2, |draw| draw.crash_during()),
     (2, |_| Step::Restart),
+    (7, |_| Step::Checkpoint),
     (3, |draw| draw.trouble()),
     (1, |draw| draw.heal()),
 ];
@@ -87,13 +88,26 @@ impl Draw<'_> {
         if self.rng.gen_ratio(1, 4) {
             return Step::Trouble(Trouble { shard: None, what: Ill::NoRoom });
         }
+        if self.rng.gen_ratio(1, 3) {
+            return Step::Trouble(Trouble { shard: None, what: self.log_fails() });
+        }
         let on = [Operation::Write, Operation::Flush, Operation::Flush, Operation::Read];
         let on = *on.choose(&mut self.rng).expect("some");
         let is_full = on != Operation::Read && self.rng.gen_ratio(1, 3);
         let kind = if is_full { ErrorKind::Full } else { ErrorKind::Io };
+        Step::Trouble(Trouble { shard, what: self.fails(on, kind) })
+    }
+
+    fn log_fails(&mut self) -> Ill {
+        let on = [Operation::Append, Operation::Sync, Operation::Sync, Operation::Open];
+        let on = *on.choose(&mut self.rng).expect("some");
+        let kind = if self.rng.gen_ratio(1, 3) { ErrorKind::Full } else { ErrorKind::Io };
+        self.fails(on, kind)
+    }
+
+    fn fails(&mut self, on: Operation, kind: ErrorKind) -> Ill {
         let times = if self.rng.r#gen() { self.rng.gen_range(1..4) } else { u64::MAX };
-        let after = self.rng.gen_range(0..4);
-        Step::Trouble(Trouble { shard, what: Ill::Fails { on, kind, after, times } })
+        Ill::Fails { on, kind, after: self.rng.gen_range(0..4), times }
     }
 
     fn heal(&mut self) -> Step {

@@ -51,6 +51,8 @@ pub(crate) enum Step {
         crash: Crash,
     },
     Restart,
+    /// Every shard writes what it holds in memory as rows.
+    Checkpoint,
     Trouble(Trouble),
     /// The disk is well again.
     Heal,
@@ -184,6 +186,7 @@ impl fmt::Display for Step {
                 list(f, said)
             }
             Step::Restart => write!(f, "a restart in peace"),
+            Step::Checkpoint => write!(f, "every shard writes a checkpoint"),
             Step::Trouble(Trouble { shard, what }) => {
                 let whose = shard.map_or("all shards".into(), |shard| format!("shard {shard}"));
                 write!(f, "trouble for {whose}: {what:?}")

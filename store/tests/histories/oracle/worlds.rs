@@ -1,8 +1,8 @@
 //! What a shard may hold, as far as its answers tell. Mostly that is one state. An offer without an answer may count or
 //! not, so there are two until the shard is read or is offered it again.
 //!
-//! What a crash keeps is a prefix of what was taken, and it reaches at least to the last answer that is a promise
-//! of durability: any but a word of a source that was known before. So a state may fall back to those since.
+//! What a crash keeps is a prefix of what was taken, and it reaches at least to the last entry of which the answer is a
+//! promise of durability: any but a word of a source that was known before. So a state may fall back to those since.
 
 use tributary_proto::{Answer, Entry, OfferError};
 
@@ -122,15 +122,15 @@ impl Worlds {
         }
         let is_word = matches!(offer.entry, Entry::Sealed { .. });
         for world in &mut self.worlds {
-            let is_durable = if is_word {
-                seen == Expected::Taken && !world.now.knows(offer.entry.source())
-            } else {
-                seen != Expected::Malformed
-            };
-            if is_durable {
-                world.before.clear();
-            } else if seen == Expected::Taken {
-                world.before.push(world.now.clone());
+            let is_known_word = is_word && world.now.knows(offer.entry.source());
+            match seen {
+                Expected::Taken if is_known_word => world.before.push(world.now.clone()),
+                Expected::Taken => world.before.clear(),
+                // What it was told about stays; words since may go.
+                Expected::Answered(_) if !is_word => {
+                    world.before.retain(|state| state.expect(offer) == seen);
+                }
+                Expected::Answered(_) | Expected::Malformed => {}
             }
             if seen == Expected::Taken {
                 world.now.take(offer);
