@@ -266,6 +266,32 @@ fn any_stretch_of_damage_is_told_and_gives_no_wrong_record() {
     });
 }
 
+/// The end of a torn batch is not there; the end of the next tells of what is left of it.
+#[test]
+fn a_record_of_a_torn_batch_is_known_by_name_too() {
+    run(async {
+        let disk = MemoryDisk::new();
+        let mut streams = open(&disk).await.unwrap().0;
+        streams.write(&[append(1, 0, &["a"])]).await.unwrap();
+        let torn = streams.reader().usage().bytes as usize;
+        streams.write(&[append(2, 7, &["b", "c"])]).await.unwrap();
+        drop(streams);
+        let path = "log/00000000000000000000.log";
+        let whole = disk.read(path).await.unwrap().unwrap();
+        disk.replace(path, whole.slice(..whole.len() - 1)).await.unwrap();
+        let mut streams = open(&disk).await.unwrap().0;
+        assert_eq!(streams.reader().bounds(StreamId(2)), Some(Index(7)..Index(9)));
+        streams.write(&[append(1, 1, &["d"])]).await.unwrap();
+        streams.write(&[append(1, 2, &["e"])]).await.unwrap();
+        drop(streams);
+        let mut bytes = disk.read(path).await.unwrap().unwrap().to_vec();
+        bytes[torn + 30] ^= 1;
+        disk.replace(path, bytes.into()).await.unwrap();
+        let told = Damage::Records { stream: StreamId(2), from: Index(7), to: Index(8) };
+        assert_eq!(open(&disk).await.unwrap().1.damaged, [told]);
+    });
+}
+
 /// Behind a hole, a stream's records say that it was cut in there: what was cut is not shown again.
 #[test]
 fn a_lost_cut_brings_nothing_back() {

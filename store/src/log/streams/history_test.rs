@@ -13,7 +13,7 @@ const STREAMS: u32 = 5;
 
 #[test]
 fn random_histories_keep_what_was_acked() {
-    let seeds = std::env::var("SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(300);
+    let seeds = std::env::var("SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(200);
     let mut copied = 0;
     for seed in 0..seeds {
         copied += history(seed);
