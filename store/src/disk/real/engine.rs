@@ -1,7 +1,9 @@
 //! RocksDB as every database of this disk wants it, and what they share.
 
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
 use rocksdb::{
-    BlockBasedOptions, Cache, DBCompressionType, Env, LogLevel, Options as DbOptions,
+    BlockBasedOptions, Cache, DB, DBCompressionType, Env, LogLevel, Options as DbOptions,
     WriteBufferManager,
 };
 
@@ -12,6 +14,8 @@ pub(super) struct Engine {
     env: Env,
     cache: Cache,
     buffers: WriteBufferManager,
+    /// Those that were opened; some may be closed since.
+    databases: Mutex<Vec<Weak<DB>>>,
 }
 
 impl Engine {
@@ -23,7 +27,19 @@ impl Engine {
         // Without stalls: the budget starts flushes, and a writer never waits for another database.
         let buffers =
             WriteBufferManager::new_write_buffer_manager(options.write_buffer_bytes, false);
-        Ok(Engine { options, env, cache, buffers })
+        Ok(Engine { options, env, cache, buffers, databases: Mutex::default() })
+    }
+
+    pub(super) fn opened(&self, db: &Arc<DB>) {
+        let mut databases = self.databases.lock().unwrap_or_else(PoisonError::into_inner);
+        databases.retain(|db| db.strong_count() > 0);
+        databases.push(Arc::downgrade(db));
+    }
+
+    /// Those that are open.
+    pub(super) fn databases(&self) -> Vec<Arc<DB>> {
+        let databases = self.databases.lock().unwrap_or_else(PoisonError::into_inner);
+        databases.iter().filter_map(Weak::upgrade).collect()
     }
 
     pub(super) fn database(&self) -> DbOptions {

@@ -41,7 +41,9 @@ pub(super) fn open(
     manifest::mend(dir, full)?;
     let db = DB::open_cf_descriptors(&engine.database(), full, families)
         .map_err(|error| manifest::advised(place.error("open families", &error)))?;
-    Ok(RealFamilies { db: Arc::new(db), place: Arc::new(place) })
+    let db = Arc::new(db);
+    engine.opened(&db);
+    Ok(RealFamilies { db, place: Arc::new(place) })
 }
 
 #[async_trait]

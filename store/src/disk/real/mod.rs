@@ -18,6 +18,7 @@ mod families;
 mod file;
 mod files;
 mod manifest;
+mod sizes;
 mod snapshot;
 mod sys;
 
