@@ -3,8 +3,11 @@
 //!
 //! - [`spans`] makes OTLP trace requests and tells, by its own arithmetic, what must come out of them.
 //! - [`load`] sends them over loopback and counts what was acknowledged.
+//! - [`series`] makes what is counted of spans, for stores, and tells what they must answer.
 //!
 //! Nothing here uses the code under test: a mistake in it cannot hide in both.
 
 pub mod load;
+mod rng;
+pub mod series;
 pub mod spans;

@@ -3,8 +3,8 @@
 //! Method, route, status code and environment follow from service, name and outcome. So there are as many
 //! groups with these four as dimensions as there are without.
 
-use super::rng::Rng;
 use super::shape::Shape;
+use crate::rng::Rng;
 
 /// Numbers the groups of a catalogue, from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,7 +1,7 @@
 //! Cards drawn in shuffled order; when all are drawn they are shuffled again. So each comes equally often,
 //! soon, and not in a pattern that a branch predictor learns.
 
-use super::rng::Rng;
+use crate::rng::Rng;
 
 pub(super) struct Deck {
     cards: Vec<u32>,

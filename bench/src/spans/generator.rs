@@ -7,9 +7,9 @@ use super::deck::Deck;
 use super::pairs::Pairs;
 use super::piece::Piece;
 use super::request::{Mark, Request};
-use super::rng::Rng;
 use super::shape::{BadShape, FAILS_ONE_IN, Shape};
 use super::tally::Tally;
+use crate::rng::Rng;
 
 pub struct Generator {
     shape: Shape,

@@ -20,7 +20,6 @@ mod generator;
 mod pairs;
 mod piece;
 mod request;
-mod rng;
 mod shape;
 mod tally;
 

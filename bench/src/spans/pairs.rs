@@ -8,8 +8,8 @@ use std::fmt::Write;
 use super::catalogue::Group;
 use super::deck::shuffle;
 use super::piece::Piece;
-use super::rng::Rng;
 use super::shape::Shape;
+use crate::rng::Rng;
 
 const FIELD: u32 = 9;
 const COUNT: usize = 10;

@@ -3,7 +3,7 @@
 use bytes::{Bytes, BytesMut};
 
 use super::catalogue::GroupIndex;
-use super::rng::Rng;
+use crate::rng::Rng;
 
 /// What stands before a message on a gRPC stream: one byte of flags, four of length.
 pub const GRPC_HEAD_BYTES: usize = 5;
