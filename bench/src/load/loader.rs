@@ -10,11 +10,11 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::answer::Answer;
 use super::channel::Channel;
-use super::cpu;
 use super::options::{Options, Protocol};
 use super::pace::Pace;
 use super::report::{Expected, Percentiles, Report};
 use super::supply::{Sending, Supply};
+use crate::cpu;
 use crate::spans::{Catalogue, Generator};
 
 /// Ready to send: every request built, every connection made.
@@ -56,7 +56,7 @@ impl Prepared {
         let Prepared { options, generator, supply, channels } = self;
         let lasts = options.duration()?;
         let every = options.rate.map(|rate| Duration::from_secs_f64(options.spans as f64 / rate));
-        let cpu_before = cpu::seconds()?;
+        let cpu_before = cpu::of_process()?;
         let began = Instant::now();
         let run = Arc::new(Run {
             pace: Pace::new(lasts, every, options.requests),
@@ -70,7 +70,8 @@ impl Prepared {
         while let Some(ended) = workers.join_next().await {
             ended.context("a worker failed")??;
         }
-        let (seconds, cpu_seconds) = (began.elapsed().as_secs_f64(), cpu::seconds()? - cpu_before);
+        let (seconds, cpu_seconds) =
+            (began.elapsed().as_secs_f64(), cpu::of_process()? - cpu_before);
         let mut state = run.state();
         Ok(state.report(generator.catalogue(), seconds, cpu_seconds))
     }

@@ -15,7 +15,6 @@
 
 mod answer;
 mod channel;
-mod cpu;
 mod grpc;
 mod http;
 mod loader;
