@@ -10,6 +10,10 @@ ROUNDS ?= 30
 SECONDS ?= 30
 SCENARIOS ?= 512 50 gzip 20k steady idle
 DIMENSIONS ?=
+# Not `?=`: bash has a GROUPS of its own.
+GROUPS = 600
+HOURS ?= 48
+VARIANT ?= usual
 MODES ?= kill power full eio
 KINDS ?=
 TARGETS ?= protobuf json decompressors records
@@ -21,11 +25,11 @@ WITH_ENV := . .ci/env
 SIM := CARGO_TARGET_DIR="$$SIM_TARGET_DIR" RUSTFLAGS="$$SIM_RUSTFLAGS" cargo
 FUZZ := CARGO_TARGET_DIR="$$FUZZ_TARGET_DIR" RUSTFLAGS="$$FUZZ_RUSTFLAGS" CC="$$FUZZ_CC" CFLAGS="$$FUZZ_CFLAGS" cargo
 
-.PHONY: help dev build test conformance e2e crash clients chaos chaos-plants abuse sim histories fuzz bench bench-peers fmt lint
+.PHONY: help dev build test conformance e2e crash clients chaos chaos-plants abuse sim histories fuzz bench bench-peers bench-storage fmt lint
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' Makefile | while IFS=$$'\t' read -r name text; do \
-	    printf '  make %-12s %s\n' "$$name" "$$text"; done
+	    printf '  make %-13s %s\n' "$$name" "$$text"; done
 
 dev: build ## build and run `tributary dev`: ARGS="--demo --data DIR --port-offset N"
 	@$(WITH_ENV); exec "$$CARGO_TARGET_DIR/release/tributary" dev $(ARGS)
@@ -101,6 +105,11 @@ bench-peers: $(if $(TRIBUTARY_BIN),,build) ## against the Collector: SCENARIOS="
 	@$(WITH_ENV); .ci/setup bench-peers; cargo build $(CARGO_FLAGS) --release -p tributary-bench; \
 	    bench/peers/run --rounds $(if $(filter file,$(origin ROUNDS)),3,$(ROUNDS)) --seconds $(SECONDS) \
 	    --dimensions "$(DIMENSIONS)" $(ARGS) $(SCENARIOS)
+
+bench-storage: ## bytes on disk beside VictoriaMetrics and Prometheus: GROUPS=600 HOURS=48 VARIANT=usual (full, sparse)
+	@$(WITH_ENV); .ci/setup bench-storage; \
+	    cargo bench $(CARGO_FLAGS) -p tributary-bench --bench store_bytes --no-run; \
+	    bench/peers/storage --groups $(GROUPS) --hours $(HOURS) --variant $(VARIANT) $(ARGS)
 
 fmt: ## format the code
 	@$(WITH_ENV); .ci/setup lint; cargo fmt --all
