@@ -61,11 +61,11 @@ fn equal(
     expected.range(..=from_ms).for_each(|(_, delta)| before.add(delta));
     ensure!(same(&opening, &before), "the opening is {opening:?} instead of {before:?}");
     let mut wanted = expected.range(from_ms + 1..);
-    for (end, delta) in &windows {
+    for (end, delta) in windows.deltas() {
         let (end_ms, of_window) = wanted.next().context("more windows than were fed")?;
         let of_window = weighed(of_window.clone());
         ensure!(
-            *end == WindowEnd(*end_ms) && *delta == of_window,
+            end == WindowEnd(*end_ms) && delta == of_window,
             "{delta:?} at {end} instead of {of_window:?} at {end_ms}"
         );
     }
