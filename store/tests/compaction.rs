@@ -170,7 +170,7 @@ async fn check(commits: &[Content], from_ms: i64) -> Result<(), TestCaseError> {
         merged.merge(content.clone());
         let number = number as usize;
         prop_assert_eq!(handle.metrics().commits.get(), number as u64, "a commit each");
-        if number % READ_EVERY != 0 && number != commits.len() {
+        if !number.is_multiple_of(READ_EVERY) && number != commits.len() {
             continue;
         }
         let view = view(&handle);
