@@ -88,7 +88,7 @@ pub(crate) fn of_log(usage: Usage) -> [Metric; 4] {
         gauge("tributary_store_log_bytes", "Size of the shards' log.", usage.bytes),
         gauge(
             "tributary_store_log_live_bytes",
-            "Part of it that no checkpoint holds yet.",
+            "Part of it that is not purged yet.",
             usage.live_bytes,
         ),
         counter(

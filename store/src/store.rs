@@ -35,6 +35,8 @@ impl Default for Options {
     }
 }
 
+/// A shard of which the log holds more writes a checkpoint.
+const LOG_BYTES: usize = 16 << 20;
 const LOG_DIR: &str = "log";
 
 pub struct Store {
@@ -62,9 +64,13 @@ impl Store {
         let (log, streams) = open_log(disk.clone(), options.log).await?;
         let opening = (0..options.shards).map(|shard| {
             let (disk, turns, metrics) = (disk.clone(), turns.clone(), metrics.clone());
-            let head_bytes = options.head_bytes / usize::from(options.shards);
-            let options =
-                ShardOptions { shard: ShardId(shard), shards: options.shards, head_bytes };
+            let part = options.log.max_bytes / (4 * u64::from(options.shards));
+            let options = ShardOptions {
+                shard: ShardId(shard),
+                shards: options.shards,
+                head_bytes: options.head_bytes / usize::from(options.shards),
+                log_bytes: usize::try_from(part).unwrap_or(usize::MAX).min(LOG_BYTES),
+            };
             ShardService::open(disk, streams.clone(), options, turns, metrics)
         });
         // All of them, also when one is refused: a process that ended while RocksDB still opens others

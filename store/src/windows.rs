@@ -94,10 +94,23 @@ impl Windows {
     pub fn add_delta(&mut self, end: WindowEnd, delta: &Delta) {
         if self.ends.last() < Some(&end) {
             self.push(end, delta);
+        } else if let Ok(row) = self.ends.binary_search(&end) {
+            self.add_to_row(row, delta);
         } else {
             let mut one = Windows::new(self.buckets.len());
             one.push(end, delta);
             self.add(one);
+        }
+    }
+
+    fn add_to_row(&mut self, row: usize, delta: &Delta) {
+        self.count[row] = self.count[row].wrapping_add(delta.count);
+        self.sum_us[row] = self.sum_us[row].wrapping_add(delta.sum_us);
+        for (column, &units) in self.buckets.iter_mut().zip(&delta.buckets) {
+            if units > 0 {
+                column.resize(self.ends.len(), 0);
+                column[row] = column[row].wrapping_add(units);
+            }
         }
     }
 
@@ -251,6 +264,10 @@ mod tests {
             let mut added = windows(&mine);
             added.add(windows(&theirs));
             prop_assert_eq!(read(&added), sum(&mine, &theirs));
+            let mut one_by_one = windows(&mine);
+            let theirs = windows(&theirs);
+            theirs.deltas().for_each(|(end, delta)| one_by_one.add_delta(end, &delta));
+            prop_assert_eq!(one_by_one, added);
         }
 
         #[test]

@@ -12,6 +12,7 @@ use tributary_proto::{
 use tributary_spanmetrics::{Content, Labels, SeriesId, Tenant};
 use tributary_store::disk::memory::{Fault, MemoryDisk, Operation};
 use tributary_store::disk::{Disk, ErrorKind, Files};
+use tributary_store::log::streams;
 use tributary_store::{Options, Store, StoreHandle, View};
 
 const SHARD: ShardId = ShardId(0);
@@ -21,6 +22,10 @@ fn series() -> Labels {
     Labels::from_pairs([("__name__", "m")])
 }
 
+fn source() -> SourceId {
+    SourceId { edge: EdgeId([1; 16]), boot: BootId([1; 8]) }
+}
+
 /// One sample, at a time of its own.
 fn slice(seq: u64) -> Entry {
     let tenant = Tenant::default();
@@ -28,7 +33,7 @@ fn slice(seq: u64) -> Entry {
     let (time_ms, value) = (seq as i64 * 1000, seq as f64);
     content.tenant(&tenant).sample(&tenant, series(), time_ms, value);
     Entry::Slice(Slice {
-        source: SourceId { edge: EdgeId([1; 16]), boot: BootId([1; 8]) },
+        source: source(),
         shard: SHARD,
         seq: Seq(seq),
         digest: Digest(content.digest()),
@@ -45,7 +50,11 @@ struct Shard {
 
 impl Shard {
     async fn open(disk: &(impl Disk + Clone)) -> Self {
-        let options = Options { shards: 1, head_bytes: 4 << 10, ..Options::default() };
+        Self::open_with(disk, Options { shards: 1, head_bytes: 4 << 10, ..Options::default() })
+            .await
+    }
+
+    async fn open_with(disk: &(impl Disk + Clone), options: Options) -> Self {
         let (store, handle) = Store::open(disk, options).await.expect("opens");
         let (stop, stopped) = watch::channel(false);
         Shard { handle, stop, running: tokio::spawn(store.run(stopped)) }
@@ -227,6 +236,49 @@ async fn a_lack_of_room_that_does_not_end_though_there_is_room_is_not_believed()
     disk.clear_faults();
     shard.checkpoint().await.expect("it was opened anew");
     assert_eq!((shard.seconds().await, shard.reopened()), (vec![1], 1));
+}
+
+#[tokio::test]
+async fn a_full_log_is_let_go_of_by_checkpoints_though_words_wait_to_be_logged() {
+    let disk = MemoryDisk::new();
+    let log =
+        streams::Options { segment_bytes: 4 << 10, max_bytes: 96 << 10, ..Default::default() };
+    let options = Options { shards: 1, log, ..Options::default() };
+    let shard = Shard::open_with(&disk, options).await;
+    flushes_fail(&disk);
+    let mut seq = 0;
+    while shard.offer(seq + 1).await.is_ok() {
+        seq += 1;
+        assert!(seq < 10_000, "it is never full");
+    }
+    let word = Entry::Sealed { source: source(), after: Seq(seq), sealed_to_ms: 7 };
+    assert_eq!(shard.handle.offer(SHARD, word).await, Ok(Answer::Applied));
+    shard.checkpoint().await.expect_err("no flush goes well");
+    disk.clear_faults();
+    shard.checkpoint().await.expect("the disk is well again");
+    // The log lets go of segments as it is written.
+    let mut tries = 0;
+    while shard.offer(seq + 1).await != Ok(Answer::Applied) {
+        tries += 1;
+        assert!(tries < 10, "its log stays full");
+    }
+    assert_eq!(shard.seconds().await.len() as u64, seq + 1);
+    disk.crash(1);
+    let shard = Shard::open_with(&disk.reopen(), options).await;
+    assert_eq!(shard.seconds().await.len() as u64, seq + 1);
+}
+
+#[tokio::test]
+async fn rows_without_the_log_behind_them_are_refused() {
+    let disk = MemoryDisk::new();
+    let shard = Shard::open(&disk).await;
+    assert_eq!(shard.offer(1).await, Ok(Answer::Applied));
+    shard.end().await;
+    let disk = disk.reopen();
+    disk.remove_dir("log").await.expect("removes");
+    let options = Options { shards: 1, ..Options::default() };
+    let refused = Store::open(&disk, options).await.map(drop).expect_err("the log is gone");
+    assert!(refused.to_string().contains("bring the folder back"), "{refused}");
 }
 
 /// A table that RocksDB is about to write finds no folder, which it takes as it takes EIO.

@@ -239,6 +239,20 @@ fn a_file_that_is_not_there_is_named() {
 const DOCS: &str = include_str!("../../../docs/configuration.md");
 
 #[test]
+fn a_log_of_any_size_that_is_accepted_can_be_opened() {
+    for size in ["1GiB", "1100MiB", "4GiB", "1TiB"] {
+        let text = format!("store: {{ log: {size} }}");
+        let config = parse(&text).expect("accepted");
+        let log = config.store.options().log;
+        assert!(
+            log.max_bytes / log.segment_bytes >= tributary_store::log::streams::MIN_SEGMENTS,
+            "{size}"
+        );
+        assert!(log.segment_bytes >= 16 << 20, "{size}: a commit has to fit in a segment");
+    }
+}
+
+#[test]
 fn the_reference_holds_the_defaults_as_they_are_printed() {
     let (_, yaml) = DOCS.split_once("```yaml\n").expect("has a block");
     let (yaml, _) = yaml.split_once("```\n").expect("has an end");

@@ -15,8 +15,8 @@ section! {
     }
 }
 
-/// Of a log, the least that holds its segments.
-const LEAST_LOG: Size = Size::mib(256);
+/// A slice has to fit in one of its segments.
+const LEAST_LOG: Size = Size::gib(1);
 
 impl Store {
     pub(super) fn check(&self, checks: &mut Checks) {

@@ -17,8 +17,6 @@ use crate::memory;
 
 /// A journal of this size or more has segments of the usual size.
 const SEGMENTS: u64 = 4;
-/// The same for the shards' log.
-const LOG_SEGMENTS: u64 = 16;
 
 impl Edge {
     /// `labels` are added to the configured ones and win over them.
@@ -84,7 +82,7 @@ impl Store {
         let threads = available_parallelism().map_or(1, NonZero::get);
         let max_bytes = self.log.get();
         // Space is freed by whole segments: a log of few would be full before any can go.
-        let segment_bytes = usual.log.segment_bytes.min(max_bytes / LOG_SEGMENTS);
+        let segment_bytes = usual.log.segment_bytes.min(max_bytes / streams::MIN_SEGMENTS);
         tributary_store::Options {
             head_bytes: self.head.in_memory(),
             log: streams::Options { segment_bytes, max_bytes, ..usual.log },

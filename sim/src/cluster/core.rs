@@ -42,10 +42,15 @@ impl CoreNode {
     }
 }
 
+/// Of a shard.
+const HEAD_BYTES: usize = 256;
+
 async fn live(disk: SimDisk, slot: CoreSlot, stop: StopSlot) {
     // A life whose disk fails beneath it is over: it never gets further than the failure.
     let _home = Home::take(&disk).await.expect("the disk is sound");
-    let options = Options { shards: SHARDS, ..Options::default() };
+    // A small head, so that a life has many checkpoints.
+    let head_bytes = usize::from(SHARDS) * HEAD_BYTES;
+    let options = Options { shards: SHARDS, head_bytes, ..Options::default() };
     let (store, handle) = Store::open(&disk, options).await.expect("the disk is sound");
     let (sender, stopped) = watch::channel(false);
     *slot.lock().expect("nothing panics while it is held") = Some(handle);

@@ -145,6 +145,15 @@ impl Batch {
     pub fn is_empty(&self) -> bool {
         self.ops.is_empty()
     }
+
+    /// Of keys and values.
+    pub fn bytes(&self) -> usize {
+        let of = |op: &Op| match op {
+            Op::Put(_, key, value) | Op::DeleteRange(_, key, value) => key.len() + value.len(),
+            Op::Delete(_, key) => key.len(),
+        };
+        self.ops.iter().map(of).sum()
+    }
 }
 
 #[async_trait]

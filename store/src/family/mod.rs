@@ -24,7 +24,7 @@ use crate::disk::FamilyId;
 
 pub(crate) use envelope::{Damaged, open, seal};
 pub(crate) use key::{KeyReader, KeyWriter, after_prefix};
-pub(crate) use stretch::{LONGEST, OF_SAMPLES, Stretch};
+pub(crate) use stretch::{LONGEST, MOST_WINDOWS, OF_SAMPLES, Stretch};
 
 pub(crate) const NAMES: &[&str] = &["commit", "dictionary", "blocks", "totals", "samples"];
 pub(crate) const COMMIT: FamilyId = 0;

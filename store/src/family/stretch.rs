@@ -7,8 +7,8 @@ use tributary_spanmetrics::Layout;
 
 const DAY_MS: i64 = 24 * 3600 * 1000;
 
-/// As many windows compress best, as measured; twelve times fewer take a fifth more.
-const BEST_WINDOWS: u32 = 2880;
+/// As many windows compress best, as measured; twelve times fewer take a fifth more. No stretch has more.
+pub(crate) const MOST_WINDOWS: u64 = 2880;
 
 /// No stretch is longer.
 pub(crate) const LONGEST: Stretch = Stretch { length_ms: DAY_MS };
@@ -23,7 +23,8 @@ impl Stretch {
     /// The longest part of a day with at most as many windows as compress best.
     pub(crate) fn of(layout: &Layout) -> Self {
         let windows = DAY_MS as u32 / layout.window_ms();
-        let parts = (windows.div_ceil(BEST_WINDOWS)..).find(|parts| windows.is_multiple_of(*parts));
+        let parts =
+            (windows.div_ceil(MOST_WINDOWS as u32)..).find(|parts| windows.is_multiple_of(*parts));
         Stretch { length_ms: DAY_MS / i64::from(parts.expect("a window divides a day")) }
     }
 

@@ -4,7 +4,7 @@
 use tributary_spanmetrics::codec::Reader;
 use tributary_spanmetrics::{Delta, Layout};
 
-use super::Damaged;
+use super::{Damaged, MOST_WINDOWS};
 use crate::windows::Windows;
 
 /// Wide enough for everything that ever was.
@@ -68,7 +68,7 @@ pub(crate) fn encode(windows: &Windows) -> Vec<u8> {
 /// How many windows the block has, by the first bytes alone: compaction plans by it.
 pub(crate) fn windows_of(value: &[u8]) -> u64 {
     let mut r = Reader::new(value.get(1..).unwrap_or_default());
-    r.varint().unwrap_or_default()
+    r.varint().unwrap_or_default().min(MOST_WINDOWS)
 }
 
 #[cfg(test)]

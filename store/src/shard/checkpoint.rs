@@ -22,8 +22,9 @@ pub(crate) struct Checkpoint {
 }
 
 impl Checkpoint {
-    pub(crate) fn of(before: CommitRow, state: &State) -> Self {
-        let row = CommitRow { id: before.id + 1, applied: state.view.applied };
+    /// `logged`: entries that are in the log. What was applied besides is words that sources say again.
+    pub(crate) fn of(before: CommitRow, state: &State, logged: u64) -> Self {
+        let row = CommitRow { id: before.id + 1, applied: logged };
         let (mut batch, mut touched) = (Batch::default(), Touched::default());
         for (tenant, definition) in state.definitions() {
             batch.put(family::DICTIONARY, definition.key(tenant), definition.value());

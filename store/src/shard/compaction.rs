@@ -2,11 +2,13 @@
 //! greatest of their commits, in one batch. What is answered does not change, so when it happens is
 //! nobody's business.
 
+use tracing::warn;
 use tributary_spanmetrics::Layout;
 
 use super::checkpoint;
 use super::dictionary::Dictionary;
 use super::touched::Due;
+use super::view::all_of;
 use crate::disk::{self, Batch, FamilyId, Row, Snapshot};
 use crate::family::blocks::{self, BlockKey};
 use crate::family::samples::{self, Points};
@@ -20,41 +22,60 @@ const FAN_IN: u64 = 8;
 /// Of a stretch that is over all rows become one, when what came on top of the largest is at least this part of it.
 const WORTH: u64 = 16;
 
-/// The batch that adds rows together where it is worth it. A stretch with a damaged row is left as it is: its readers
-/// report it.
+/// Rows of samples are added once they are so many.
+const SAMPLE_ROWS: usize = 8;
+/// A batch that comes to so much is written before the next is begun.
+const BATCH_BYTES: usize = 1 << 20;
+/// Stretches that are looked at in one step.
+const AT_ONCE: usize = 256;
+
+/// Takes some of what is due, and answers the batch that adds its rows together where it is worth it. A stretch with a row
+/// that is damaged, or cannot be read, is left as it is: its readers report it.
 pub(crate) async fn compact(
     snapshot: &dyn Snapshot,
     dictionary: &Dictionary,
-    due: &Due,
+    due: &mut Due,
 ) -> disk::Result<Batch> {
     let mut compacted = Batch::default();
-    for (key, is_over) in &due.blocks {
-        let layout = dictionary.tenant(&key.tenant).and_then(|t| t.layouts.get(&key.layout));
-        if let Some(layout) = layout {
-            compact_blocks(snapshot, layout, key, *is_over, &mut compacted).await?;
+    let blocks: Vec<_> = due.blocks.drain(due.blocks.len().saturating_sub(AT_ONCE)..).collect();
+    let ranges = blocks.iter().map(|(key, _)| all_of(key.prefix().done())).collect();
+    // Totals are short and say how long their blocks are.
+    let totals = snapshot.scan(family::TOTALS, ranges).await?;
+    for (at, ((key, is_over), totals)) in blocks.iter().zip(totals).enumerate() {
+        if compacted.bytes() >= BATCH_BYTES {
+            due.blocks.extend_from_slice(&blocks[at..]);
+            return Ok(compacted);
+        }
+        let layout = dictionary.layout(&key.tenant, key.layout);
+        if let Err(error) =
+            add_blocks(snapshot, layout, key, &totals, *is_over, &mut compacted).await
+        {
+            warn!(%error, "rows that cannot be read are not added together");
         }
     }
-    for key in &due.samples {
-        let rows = rows(snapshot, family::SAMPLES, key.prefix().done()).await?;
-        if let Some(id) = rows.last().filter(|_| rows.len() > 1).and_then(commit_of)
+    while compacted.bytes() < BATCH_BYTES
+        && let Some(key) = due.samples.pop_first()
+    {
+        let rows =
+            snapshot.scan(family::SAMPLES, vec![all_of(key.prefix().done())]).await?.concat();
+        if let Some(id) = rows.last().filter(|_| rows.len() >= SAMPLE_ROWS).and_then(commit_of)
             && let Ok(points) = sum_samples(&rows)
         {
             replace(&mut compacted, &[family::SAMPLES], &rows);
-            checkpoint::put_samples(&mut compacted, key, id, &points);
+            checkpoint::put_samples(&mut compacted, &key, id, &points);
         }
     }
     Ok(compacted)
 }
 
-async fn compact_blocks(
+async fn add_blocks(
     snapshot: &dyn Snapshot,
     layout: &Layout,
     key: &BlockKey,
+    totals: &[Row],
     is_over: bool,
     compacted: &mut Batch,
 ) -> disk::Result<()> {
-    // Totals are short and say how long their blocks are.
-    let totals = rows(snapshot, family::TOTALS, key.prefix().done()).await?;
     let windows: Vec<u64> = totals.iter().map(|(_, value)| totals::windows_of(value)).collect();
     let together = &totals[worth_adding(&windows, is_over)..];
     let ids = together.first().zip(together.last().and_then(commit_of));
@@ -97,15 +118,6 @@ pub(crate) fn sum_samples(rows: &[Row]) -> Result<Points, Damaged> {
         samples::add_later(&mut sum, samples::decode(value)?);
     }
     Ok(sum)
-}
-
-async fn rows(
-    snapshot: &dyn Snapshot,
-    family: FamilyId,
-    prefix: Vec<u8>,
-) -> disk::Result<Vec<Row>> {
-    let end = after_prefix(&prefix);
-    Ok(snapshot.scan(family, vec![(prefix, end)]).await?.concat())
 }
 
 /// The last eight bytes of a row's key.

@@ -11,8 +11,8 @@
 //! ```
 //!
 //! Apply looks at the state and the entry only: no clock, no randomness, no configuration. `Applied` is
-//! answered once the log has synced the entry, or never for one that did not: the edge keeps it until it is
-//! answered. A checkpoint is one batch that ends in the commit row, so a crash keeps all of it or nothing,
+//! answered once the log has synced the entry, but for a word of a source that the shard knows, which is said again
+//! after a crash; what is not answered the edge keeps, and offers again. A checkpoint is one batch that ends in the commit row, so a crash keeps all of it or nothing,
 //! and the log behind it is applied again at the next start (`docs/decisions/0012`).
 //!
 //! After a failed flush or write the families are opened anew, as after a crash: see `database`.

@@ -65,18 +65,18 @@ pub(crate) async fn commit_row(snapshot: &dyn Snapshot, dir: &str) -> disk::Resu
     }
 }
 
-/// Answers the index that the next entry gets.
+/// Answers the index that the next entry gets, and how many bytes were read.
 pub(crate) async fn replay(
     shard: ShardId,
     shards: u16,
     streams: &StreamsHandle,
     state: &mut State,
-) -> disk::Result<Index> {
+) -> disk::Result<(Index, usize)> {
     let (stream, dir) = (stream_of(shard), state.view.dir.clone());
     let wrong = |reason: String| DiskError::new(ErrorKind::Corrupt, &*dir, "read its log", reason);
     let from = Index(state.view.applied);
-    // A stream that was never written begins where the shard stands.
-    let Some(kept) = streams.reader().bounds(stream) else { return Ok(from) };
+    // What a checkpoint holds was in the log before.
+    let kept = streams.reader().bounds(stream).unwrap_or_default();
     if from < kept.start || kept.end < from {
         return Err(wrong(format!(
             "its last checkpoint holds {from} entries, and the log {} to {}: both are of one data folder, and \
@@ -84,7 +84,7 @@ pub(crate) async fn replay(
             kept.start, kept.end
         )));
     }
-    let mut next = from;
+    let (mut next, mut bytes) = (from, 0);
     while next < kept.end {
         let read = streams.reader().read(stream, next..kept.end, REPLAY_BYTES).await;
         let records = read.map_err(|error| {
@@ -103,7 +103,8 @@ pub(crate) async fn replay(
             }
         }
         next = Index(next.0 + entries.len() as u64);
+        bytes += records.iter().map(|(_, record)| record.len()).sum::<usize>();
         state.apply(gathered, next.0);
     }
-    Ok(next)
+    Ok((next, bytes))
 }

@@ -27,11 +27,9 @@ use super::turns::Turns;
 use super::view::View;
 use crate::disk::{self, Disk, DiskError, ErrorKind};
 use crate::family::commit::CommitRow;
-use crate::log::streams::StreamsHandle;
+use crate::log::streams::{StreamError, StreamsHandle};
 use crate::metrics::StoreMetrics;
 
-/// A shard of which the log holds more writes a checkpoint, however little of it is in the head.
-const LOG_BYTES: usize = 16 << 20;
 /// A head of so many commits becomes rows: readers look into each.
 const HEAD_CHUNKS: usize = 64;
 /// A head that is so many times as large as it should be takes no more.
@@ -45,12 +43,16 @@ pub struct ShardOptions {
     pub shards: u16,
     /// A head that is larger becomes rows. Zero: after each commit.
     pub head_bytes: usize,
+    /// So does what of a shard is in the log, however little of it is in the head.
+    pub log_bytes: usize,
 }
 
 pub struct ShardService {
     options: ShardOptions,
     database: Database,
     log: ShardLog,
+    /// It refused entries: a checkpoint lets it go of some.
+    is_log_full: bool,
     state: State,
     /// The last checkpoint that is known to be durable.
     written: CommitRow,
@@ -77,14 +79,15 @@ impl ShardService {
         let dir: Arc<str> = format!("shards/{:05}", shard.0).into();
         let database = Database::open(disk, dir.clone()).await?;
         let (written, mut state) = load(database.snapshot(), dir).await?;
-        let next = replay(shard, shards, &streams, &mut state).await?;
+        let (next, bytes) = replay(shard, shards, &streams, &mut state).await?;
         let (published, watching) = watch::channel(state.view.clone());
         let (handle, requests) = ShardHandle::new(shard, watching);
-        let log = ShardLog::new(streams, shard, next);
+        let log = ShardLog::new(streams, shard, next, bytes);
         let mut service = ShardService {
             options,
             database,
             log,
+            is_log_full: false,
             state,
             written,
             retry: None,
@@ -161,6 +164,13 @@ impl ShardService {
             Ok(answers) => answers,
             Err(error) => {
                 let shard = self.options.shard.0;
+                self.is_log_full |= matches!(error, ShardError::Log(StreamError::Full { .. }));
+                if matches!(error, ShardError::Log(StreamError::TooLarge { .. }))
+                    && entries.len() == 1
+                {
+                    let (shard, reason) = (self.options.shard, error.to_string());
+                    return vec![Err(OfferError::Malformed { shard, reason })];
+                }
                 warn!(shard, %error, "apply failed; the entries will be offered again");
                 entries.iter().map(|_| Err(self.unavailable(&error))).collect()
             }
@@ -171,7 +181,7 @@ impl ShardService {
         &mut self,
         entries: &[Entry],
     ) -> Result<Vec<Result<Answer, OfferError>>, ShardError> {
-        let ShardOptions { shard, shards, head_bytes } = self.options;
+        let ShardOptions { shard, shards, head_bytes, .. } = self.options;
         if self.retry.is_some() && self.state.view.head.bytes() > MOST_HEADS * head_bytes {
             return Err(ShardError::HeadIsFull { bytes: self.state.view.head.bytes() });
         }
@@ -196,7 +206,7 @@ impl ShardService {
     fn is_checkpoint_due(&self) -> bool {
         let head = &self.state.view.head;
         let is_large = head.bytes() > self.options.head_bytes || head.chunks() >= HEAD_CHUNKS;
-        is_large || self.log.bytes() > LOG_BYTES
+        is_large || self.is_log_full || self.log.bytes() > self.options.log_bytes
     }
 
     async fn try_checkpoint(&mut self) -> Result<(), OfferError> {
@@ -221,28 +231,45 @@ impl ShardService {
         if self.state.is_written() {
             return Ok(());
         }
-        // What is applied must be in the log before it is in a checkpoint: the log goes on behind it.
-        self.log.append(Vec::new()).await?;
-        let Checkpoint { row, batch, touched } = Checkpoint::of(self.written, &self.state);
+        match self.log.append(Vec::new()).await {
+            // What waits is said again; the checkpoint is what makes room.
+            Ok(()) | Err(StreamError::Full { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let logged = self.log.durable();
+        // Rows take many times what the head does, and shards come to this together.
+        let _turn = self.turns.take_bytes(self.state.view.head.bytes()).await;
+        let Checkpoint { row, batch, touched } = Checkpoint::of(self.written, &self.state, logged);
         self.database.write(batch).await?;
         self.database.flush().await?;
         self.written = row;
         self.state.written(row, self.database.snapshot());
         self.publish();
         self.metrics.checkpoints.add(1);
+        self.is_log_full = false;
         self.log.forget(row.applied).await?;
         self.touched.extend(touched);
-        self.compact().await
+        if let Err(error) = self.compact().await {
+            warn!(shard = self.options.shard.0, %error, "rows were not added together");
+        }
+        Ok(())
     }
 
     async fn compact(&mut self) -> Result<(), ShardError> {
-        let due = self.touched.take();
-        let view = &mut self.state.view;
-        let batch = compact(&*view.snapshot, &view.dictionary, &due).await?;
-        if !batch.is_empty() {
-            self.database.write(batch).await?;
-            self.metrics.compactions.add(1);
-            view.snapshot = self.database.snapshot();
+        let mut due = self.touched.take();
+        let view = &self.state.view;
+        let mut has_written = false;
+        // No stretch is in two batches, so all are read from one snapshot.
+        while !due.is_empty() {
+            let batch = compact(&*view.snapshot, &view.dictionary, &mut due).await?;
+            if !batch.is_empty() {
+                self.database.write(batch).await?;
+                self.metrics.compactions.add(1);
+                has_written = true;
+            }
+        }
+        if has_written {
+            self.state.view.snapshot = self.database.snapshot();
             self.publish();
         }
         Ok(())
@@ -267,6 +294,7 @@ impl ShardService {
             // The checkpoint that seemed to fail.
             self.written = found;
             self.state.view.head.drop_until(found.applied);
+            self.log.forget(found.applied).await?;
         }
         self.database.trust();
         self.state.view.snapshot = snapshot;

@@ -24,8 +24,14 @@ pub(crate) fn stream_of(shard: ShardId) -> StreamId {
 }
 
 impl ShardLog {
-    pub(crate) fn new(streams: StreamsHandle, shard: ShardId, next: Index) -> Self {
-        ShardLog { streams, stream: stream_of(shard), next, waiting: Vec::new(), bytes: 0 }
+    /// `bytes`: of what was replayed.
+    pub(crate) fn new(streams: StreamsHandle, shard: ShardId, next: Index, bytes: usize) -> Self {
+        ShardLog { streams, stream: stream_of(shard), next, waiting: Vec::new(), bytes }
+    }
+
+    /// Entries of it that are durable.
+    pub(crate) fn durable(&self) -> u64 {
+        self.next.0
     }
 
     /// Entries in it, those that wait among them.

@@ -22,6 +22,12 @@ pub(crate) struct Due {
     pub(crate) samples: BTreeSet<SampleKey>,
 }
 
+impl Due {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.blocks.is_empty() && self.samples.is_empty()
+    }
+}
+
 impl Touched {
     pub(crate) fn extend(&mut self, other: Touched) {
         self.blocks.extend(other.blocks);

@@ -20,7 +20,10 @@ impl Turns {
     }
 
     pub(crate) async fn take(&self, entries: &[Entry]) -> OwnedSemaphorePermit {
-        let bytes: usize = entries.iter().map(payload_bytes).sum();
+        self.take_bytes(entries.iter().map(payload_bytes).sum()).await
+    }
+
+    pub(crate) async fn take_bytes(&self, bytes: usize) -> OwnedSemaphorePermit {
         let permits = bytes.min(self.most_bytes) as u32;
         self.free.clone().acquire_many_owned(permits).await.expect("turns are never closed")
     }

@@ -17,7 +17,7 @@ use tributary_spanmetrics::codec::{DecodeError, Reader, Writer};
 use tributary_spanmetrics::{GroupId, Layout, LayoutId, Tenant, WindowEnd};
 
 use self::sums::Expected;
-use super::{Damaged, KeyReader, KeyWriter};
+use super::{Damaged, KeyReader, KeyWriter, MOST_WINDOWS};
 use crate::windows::Windows;
 
 /// Shared with the totals, which stand beside the blocks under the same keys.
@@ -89,12 +89,9 @@ pub(crate) fn decode(value: &[u8], layout: &Layout) -> Result<Windows, Damaged> 
     })
 }
 
-/// More than any stretch has windows.
-const MOST_ROWS: u64 = 1 << 20;
-
 fn rows(r: &mut Reader<'_>) -> Result<usize, DecodeError> {
     match r.varint()? {
-        rows @ 1..MOST_ROWS => Ok(rows as usize),
+        rows @ 1..=MOST_WINDOWS => Ok(rows as usize),
         _ => Err(DecodeError::Bad("block: rows")),
     }
 }

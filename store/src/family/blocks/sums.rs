@@ -61,7 +61,7 @@ fn middle_us(bounds_ns: &[u64], bucket: usize) -> u64 {
         (None, None) => 0,
         (None, Some(to)) => to / 2,
         (Some(from), Some(to)) => (u128::from(from) * u128::from(*to)).isqrt() as u64,
-        (Some(from), None) => from / 3 * 4,
+        (Some(from), None) => from.saturating_add(from / 3),
     };
     ns / 1000
 }

@@ -24,7 +24,9 @@ pub(super) struct Request {
     pub(super) op: Op,
     /// Nobody waits for what is lazy.
     pub(super) answer: Option<oneshot::Sender<Result<()>>>,
-    pub(super) _room: OwnedSemaphorePermit,
+    /// What is lazy gives it back once it is taken from the queue: it may lie there until somebody waits, and whoever
+    /// needs all of the room to do so would wait for it.
+    pub(super) _room: Option<OwnedSemaphorePermit>,
 }
 
 impl Request {
@@ -103,7 +105,7 @@ impl StreamsHandle {
         // What is larger than the queue goes alone.
         let permits = op_bytes(&op).min(self.queue_bytes) as u32;
         let room = Arc::clone(&self.room).acquire_many_owned(permits).await;
-        let _room = room.map_err(|_| StreamError::Stopped)?;
+        let _room = Some(room.map_err(|_| StreamError::Stopped)?);
         let request = Request { op, answer, _room };
         self.requests.send(request).map_err(|_| StreamError::Stopped)
     }

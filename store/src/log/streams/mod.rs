@@ -81,7 +81,7 @@ pub use damage::{Damage, Recovered};
 pub use error::{Result, StreamError};
 pub use handle::{Ack, StreamsHandle};
 pub use op::{MAX_CELL_BYTES, Op};
-pub use options::Options;
+pub use options::{MIN_SEGMENTS, Options};
 pub use reader::{StreamReader, Usage};
 pub use service::StreamsService;
 pub use writer::Streams;

@@ -6,12 +6,15 @@ use crate::log;
 /// Positions in a segment are kept in 32 bits.
 const MAX_SEGMENT_BYTES: u64 = 1 << 30;
 /// Of a log, so that what is kept back is a quarter of it at most.
-const MIN_SEGMENTS: u64 = 24;
+pub const MIN_SEGMENTS: u64 = 24;
 /// What is kept back from appends, in segments.
 const RESERVED_SEGMENTS: u64 = 6;
 /// Of them, for copying alone: the longest segment, which a last append may have made twice as long as it
 /// should be, and the tables.
 const COPYING_SEGMENTS: u64 = 3;
+
+/// A table is one record.
+const MAX_TABLE_BYTES: usize = log::MAX_RECORD_BYTES / 2;
 
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
@@ -60,6 +63,6 @@ impl Options {
     }
 
     pub(super) fn table_limit(&self) -> usize {
-        usize::try_from(self.segment_bytes / 4).unwrap_or(usize::MAX)
+        usize::try_from(self.segment_bytes / 4).unwrap_or(usize::MAX).min(MAX_TABLE_BYTES)
     }
 }

@@ -75,6 +75,8 @@ impl StreamsService {
                 taken = self.requests.recv_many(&mut self.waiting, BATCH_OPS) => if taken == 0 { break },
                 () = sleep_until(self.copy_next), if copies => self.copy().await,
             }
+            let lazy = self.waiting.iter_mut().filter(|request| request.answer.is_none());
+            lazy.for_each(|request| request._room = None);
             if self.is_due() {
                 self.write_all().await;
             }
@@ -117,11 +119,18 @@ impl StreamsService {
             batch.into_iter().map(|request| (request.op, (request.answer, request._room))).unzip();
         match self.streams.write(&ops).await {
             Ok(answers) => {
-                for ((waiter, _room), answer) in waiters.into_iter().zip(answers) {
-                    // The caller may have hung up.
-                    let _ = waiter.map(|waiter| waiter.send(answer));
+                let mut lazy = Vec::new();
+                for ((op, (waiter, _room)), answer) in ops.into_iter().zip(waiters).zip(answers) {
+                    match waiter {
+                        // The caller may have hung up.
+                        Some(waiter) => drop(waiter.send(answer)),
+                        None if answer.is_err_and(|error| error.is_retryable()) => {
+                            lazy.push(Request { op, answer: None, _room: None });
+                        }
+                        None => {}
+                    }
                 }
-                Vec::new()
+                lazy
             }
             Err(error) => {
                 warn!(%error, ops = ops.len(), "a batch of streams failed");
@@ -129,7 +138,7 @@ impl StreamsService {
                 for (op, (waiter, _room)) in ops.into_iter().zip(waiters) {
                     match waiter {
                         Some(waiter) => drop(waiter.send(Err(error.clone()))),
-                        None => lazy.push(Request { op, answer: None, _room }),
+                        None => lazy.push(Request { op, answer: None, _room: None }),
                     }
                 }
                 lazy

@@ -30,7 +30,7 @@ const KINDS: [(u32, Kind); 11] = [
     (1, |draw| Step::Crash(draw.crash())),
     (2, |draw| draw.crash_during()),
     (2, |_| Step::Restart),
-    (7, |_| Step::Checkpoint),
+    (3, |_| Step::Checkpoint),
     (3, |draw| draw.trouble()),
     (1, |draw| draw.heal()),
 ];
@@ -46,7 +46,11 @@ pub(super) fn history(seed: u64, names: &Names) -> History {
 impl Draw<'_> {
     fn next(&mut self) -> Drawn {
         let is_over = self.is_troubled && self.rng.gen_ratio(1, 4);
-        let step = if is_over { self.heal() } else { self.any() };
+        let step = match () {
+            () if is_over => self.heal(),
+            () if self.is_troubled && self.rng.gen_ratio(1, 4) => Step::Checkpoint,
+            () => self.any(),
+        };
         Drawn { step, dice: self.rng.r#gen() }
     }
 
