@@ -52,7 +52,7 @@ def command(report, directory):
 def refusals(report, directory):
     for name, text, wanted in (
         ("an unknown field", "edge:\n  windwo: 5s\n", ("line 2", "edge.windwo", "window, grace")),
-        ("an unknown section", "egde: {}\n", ("line 1", "egde", "edge, receivers, log")),
+        ("an unknown section", "egde: {}\n", ("line 1", "egde", "edge, receivers, store, log")),
         ("a window that divides no day", "edge:\n  window: 7s\n", ("line 2", "edge.window", "7s", "divides a day")),
         ("bounds out of order", "edge:\n  histogram:\n    bounds: [1ms, 2ms, 4ms, 3ms]\n",
          ("line 3", "edge.histogram.bounds[3]", "3ms", "more than 4ms")),

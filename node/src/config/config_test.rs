@@ -81,7 +81,7 @@ fn an_unknown_field_is_refused_by_name_with_its_line_and_the_accepted_ones() {
     );
     assert_eq!(
         refused("logs: {}\n"),
-        "line 1: logs: there is no such field; the file has edge, receivers, log"
+        "line 1: logs: there is no such field; the file has edge, receivers, store, log"
     );
 }
 
