@@ -81,16 +81,22 @@ impl SegmentLog {
     /// Durable on return, all of it. After an error none of it counts, in this process: the same
     /// records may be appended again and get the same indexes.
     pub async fn append(&mut self, records: Vec<Bytes>) -> Result<Range<Index>> {
-        self.append_all(&records).await
+        self.append_all(&records, false).await
     }
 
-    pub(super) async fn append_all(&mut self, records: &[impl Payload]) -> Result<Range<Index>> {
+    /// `leave`: in a new segment, though the last one is not full. One without records is not left.
+    pub(super) async fn append_all(
+        &mut self,
+        records: &[impl Payload],
+        leave: bool,
+    ) -> Result<Range<Index>> {
         if let Some(record) = records.iter().find(|record| record.size() > MAX_RECORD_BYTES) {
             return Err(LogError::TooLarge { bytes: record.size() });
         }
         let first = self.next;
         if !records.is_empty() {
-            self.write(records, self.is_full()).await?;
+            let has_records = self.segments.back().is_some_and(|last| last.first < last.next);
+            self.write(records, leave && has_records || self.is_full()).await?;
         }
         Ok(first..self.next)
     }

@@ -85,6 +85,9 @@ impl StreamsService {
         self.requests.close();
         while self.requests.recv_many(&mut self.waiting, BATCH_OPS).await > 0 {}
         self.write_all().await;
+        if let Err(error) = self.streams.tidy().await {
+            warn!(%error, "what nobody needs of the log stays until it is written again");
+        }
     }
 
     /// Whether somebody waits, or what nobody waits for is to be written all the same.

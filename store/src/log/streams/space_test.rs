@@ -57,6 +57,40 @@ fn of_64_streams_one_may_be_idle_throughout() {
 }
 
 #[test]
+fn what_is_dead_does_not_wait_for_a_segment_to_be_full() {
+    run(async {
+        let disk = MemoryDisk::new();
+        let options = Options { segment_bytes: 64 << 20, max_bytes: 4 << 30, ..OPTIONS };
+        let files = Arc::new(disk.clone());
+        let (mut streams, _) = Streams::open(files, "log", options).await.unwrap();
+        let record = Bytes::from(vec![7; 1 << 20]);
+        let mut most = 0;
+        for n in 0..20 {
+            let (stream, first) = (StreamId(1), Index(n));
+            let append = Op::Append { stream, first, records: vec![record.clone()] };
+            streams.write(&[append]).await.unwrap().remove(0).unwrap();
+            streams.write(&[purge(1, n + 1)]).await.unwrap().remove(0).unwrap();
+            most = most.max(disk.used_bytes());
+        }
+        assert!(most < 5 << 20, "{most} bytes");
+        let more =
+            Op::Append { stream: StreamId(2), first: Index(0), records: vec![record.clone()] };
+        streams.write(&[more]).await.unwrap().remove(0).unwrap();
+        streams.tidy().await.unwrap();
+        assert!(disk.used_bytes() > 1 << 20, "what is live stays");
+        streams.write(&[purge(2, 1)]).await.unwrap().remove(0).unwrap();
+        streams.tidy().await.unwrap();
+        assert!(disk.used_bytes() < 1 << 10, "{} bytes", disk.used_bytes());
+        disk.crash(1);
+        let files = Arc::new(disk.reopen());
+        let (streams, recovered) = Streams::open(files, "log", options).await.unwrap();
+        assert_eq!(recovered.damaged, []);
+        assert_eq!(streams.reader().bounds(StreamId(1)), Some(Index(20)..Index(20)));
+        assert_eq!(streams.reader().bounds(StreamId(2)), Some(Index(1)..Index(1)));
+    });
+}
+
+#[test]
 fn a_full_log_refuses_appends_and_goes_on_once_something_is_purged() {
     run(async {
         let disk = MemoryDisk::new();

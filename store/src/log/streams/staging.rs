@@ -81,6 +81,11 @@ impl<'a> Staging<'a> {
         self.has_news = false;
     }
 
+    /// It is written though nothing is in it but a table.
+    pub(super) fn write_anyhow(&mut self) {
+        self.has_news = true;
+    }
+
     pub(super) fn copy(&mut self, wanted: &Wanted, bytes: Bytes) {
         let Wanted { stream, index, since, .. } = *wanted;
         self.push(Item::Copied { stream, index, since }, bytes);

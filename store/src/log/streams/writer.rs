@@ -16,6 +16,14 @@ use crate::disk::Files;
 use crate::log::record::{HEAD_BYTES, Payload};
 use crate::log::{Index, SegmentLog};
 
+/// A segment that has come to so much is left for a new one once nearly nothing of the log is live: what its streams
+/// have let go of would stay until it is full.
+const LEFT_BYTES: u64 = 1 << 20;
+/// What is left of a log that an owner has tidied.
+const TIDY_BYTES: u64 = 64 << 10;
+/// Nearly nothing: one in so many bytes.
+const NEARLY_NOTHING: u64 = 16;
+
 pub struct Streams {
     log: SegmentLog,
     options: Options,
@@ -83,32 +91,71 @@ impl Streams {
         self.write_with(&[], step).await.map(drop)
     }
 
+    /// For an owner that stops: what is dead goes, where nearly nothing is live.
+    pub async fn tidy(&mut self) -> Result<()> {
+        // Two tables are kept.
+        for _ in 0..2 {
+            if self.log.bytes() < TIDY_BYTES || !self.is_nearly_dead(self.log.bytes()) {
+                break;
+            }
+            let batch = {
+                let state = self.state.read();
+                let (bytes, next) = (self.log.bytes(), self.log.next_index().into());
+                let pending = self.pending.clone();
+                let mut staging = Staging::new(&state, &self.options, bytes, next, pending);
+                staging.begin_segment();
+                staging.write_anyhow();
+                staging.finish()
+            };
+            if let Some(batch) = batch {
+                self.append(&batch, &[], true).await?;
+            }
+        }
+        Ok(())
+    }
+
     async fn write_with(&mut self, ops: &[Op], step: Option<Copies>) -> Result<Vec<Result<()>>> {
-        let (answers, batch) = self.stage(ops, step.as_ref());
+        let last_bytes = self.log.segments().next_back().map_or(0, |last| last.len);
+        let leave = last_bytes >= LEFT_BYTES && self.is_nearly_dead(last_bytes);
+        let (answers, batch) = self.stage(ops, step.as_ref(), leave);
         let Some(batch) = batch else {
             self.give_back(step);
             // What is so already is so after a crash only without what a failed batch may have left.
             self.log.settle().await?;
             return Ok(answers);
         };
-        if let Err(error) = self.log.append_all(&batch.payloads).await {
+        if let Err(error) = self.append(&batch, ops, leave).await {
             self.give_back(step);
-            return Err(error.into());
+            return Err(error);
         }
-        self.count(&batch, ops);
+        Ok(answers)
+    }
+
+    fn is_nearly_dead(&self, bytes: u64) -> bool {
+        self.state.read().segments.live_bytes() <= bytes / NEARLY_NOTHING
+    }
+
+    async fn append(&mut self, batch: &Batch, ops: &[Op], leave: bool) -> Result<()> {
+        self.log.append_all(&batch.payloads, leave).await?;
+        self.count(batch, ops);
         self.pending = BatchEnd::new(self.log.next_index().into());
         if !ops.is_empty() {
             self.written = self.log.next_index().into();
         }
         self.trim().await;
-        Ok(answers)
+        Ok(())
     }
 
-    fn stage(&self, ops: &[Op], copies: Option<&Copies>) -> (Vec<Result<()>>, Option<Batch>) {
+    fn stage(
+        &self,
+        ops: &[Op],
+        copies: Option<&Copies>,
+        leave: bool,
+    ) -> (Vec<Result<()>>, Option<Batch>) {
         let state = self.state.read();
         let (bytes, next) = (self.log.bytes(), self.log.next_index().into());
         let mut staging = Staging::new(&state, &self.options, bytes, next, self.pending.clone());
-        if self.log.begins_segment() {
+        if leave || self.log.begins_segment() {
             staging.begin_segment();
         }
         for (wanted, bytes) in copies.iter().flat_map(|copies| copies.whole()) {
