@@ -311,15 +311,20 @@ fn history(seed: u64) {
             let found: Vec<Bytes> = run(read(&log)).unwrap().into_iter().map(|r| r.1).collect();
             assert_eq!(found, model.acked[first..], "seed {seed}: in the same life");
         }
-        if rng.gen_bool(0.7) {
-            disk.crash(rng.r#gen());
-        } else {
-            disk.kill(rng.r#gen());
-        }
-        if rng.gen_bool(0.7) {
-            disk.clear_faults();
-        }
-        disk.set_capacity(None);
-        disk = disk.reopen();
+        disk = next_life(&disk, &mut rng);
     }
+}
+
+/// The process dies, and mostly the power goes with it; the disk may stay bad.
+pub(crate) fn next_life(disk: &MemoryDisk, rng: &mut StdRng) -> MemoryDisk {
+    if rng.gen_bool(0.7) {
+        disk.crash(rng.r#gen());
+    } else {
+        disk.kill(rng.r#gen());
+    }
+    if rng.gen_bool(0.7) {
+        disk.clear_faults();
+    }
+    disk.set_capacity(None);
+    disk.reopen()
 }

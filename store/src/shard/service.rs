@@ -210,7 +210,7 @@ impl ShardService {
     }
 
     async fn try_checkpoint(&mut self) -> Result<(), OfferError> {
-        self.retry = None;
+        (self.retry, self.is_log_full) = (None, false);
         self.checkpoint().await.map_err(|error| {
             let shard = self.options.shard.0;
             warn!(shard, %error, "a checkpoint failed; the log holds all of it, and it is tried again");
@@ -246,7 +246,6 @@ impl ShardService {
         self.state.written(row, self.database.snapshot());
         self.publish();
         self.metrics.checkpoints.add(1);
-        self.is_log_full = false;
         self.log.forget(row.applied).await?;
         self.touched.extend(touched);
         if let Err(error) = self.compact().await {

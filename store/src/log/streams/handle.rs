@@ -56,7 +56,8 @@ impl StreamsHandle {
     }
 
     /// Waits for room in the queue and puts the operation there: behind all that were put there before. Several of one
-    /// stream may be on their way; when one of them fails, the appends behind it do not fit and fail as well.
+    /// stream may be on their way; when one of them fails, the appends behind it do not fit and fail as well, unless
+    /// the stream has no record yet: it may begin anywhere, so whoever begins one waits for its first.
     pub async fn enqueue(&self, op: Op) -> Result<Ack> {
         let (answer, answered) = oneshot::channel();
         self.send(op, Some(answer)).await?;

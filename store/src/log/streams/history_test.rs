@@ -7,7 +7,7 @@ use rand::{Rng, SeedableRng};
 use super::model::{Expected, Model, append, cut, drop_stream, open, purge, put, restart};
 use super::{Index, Op, StreamId};
 use crate::disk::memory::{Fault, MemoryDisk, Operation};
-use crate::log::crash_test::{poll_at_most, run};
+use crate::log::crash_test::{next_life, poll_at_most, run};
 
 const STREAMS: u32 = 5;
 
@@ -56,16 +56,7 @@ fn history(seed: u64) -> u64 {
             }
         }
         copied += streams.reader().usage().copied_records;
-        if rng.gen_bool(0.7) {
-            disk.crash(rng.r#gen());
-        } else {
-            disk.kill(rng.r#gen());
-        }
-        if rng.gen_bool(0.7) {
-            disk.clear_faults();
-        }
-        disk.set_capacity(None);
-        disk = disk.reopen();
+        disk = next_life(&disk, &mut rng);
     }
     copied
 }

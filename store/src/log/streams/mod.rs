@@ -1,6 +1,6 @@
 //! Many streams in one log: each with its own contiguous indexes, all of them synced together.
 //!
-//! The shards' logs and the raft logs of a node are its users, and the outbox will be. [`Streams`] is the owner's side
+//! The shards' logs are its users; raft's and the outbox will be. [`Streams`] is the owner's side
 //! and has no tasks: a batch of operations of any streams becomes one append of the [`SegmentLog`] below, and
 //! so one sync. [`StreamsService`] is the task around it, [`StreamsHandle`] what writers hold, [`StreamReader`] what
 //! readers hold.

@@ -116,37 +116,28 @@ impl StreamsService {
         std::mem::replace(&mut self.waiting, later)
     }
 
-    /// Answers all of the batch. Of one that failed the lazy ones are left: nobody else would try them again.
+    /// Answers all of the batch. What is lazy and failed is left: nobody else would try it again.
     async fn write(&mut self, batch: Vec<Request>) -> Vec<Request> {
         let (ops, waiters): (Vec<_>, Vec<_>) =
             batch.into_iter().map(|request| (request.op, (request.answer, request._room))).unzip();
-        match self.streams.write(&ops).await {
-            Ok(answers) => {
-                let mut lazy = Vec::new();
-                for ((op, (waiter, _room)), answer) in ops.into_iter().zip(waiters).zip(answers) {
-                    match waiter {
-                        // The caller may have hung up.
-                        Some(waiter) => drop(waiter.send(answer)),
-                        None if answer.is_err_and(|error| error.is_retryable()) => {
-                            lazy.push(Request { op, answer: None, _room: None });
-                        }
-                        None => {}
-                    }
+        let written = self.streams.write(&ops).await;
+        let has_failed = written.is_err();
+        let answers = written.unwrap_or_else(|error| {
+            warn!(%error, ops = ops.len(), "a batch of streams failed");
+            vec![Err(error); ops.len()]
+        });
+        let mut lazy = Vec::new();
+        for ((op, (waiter, _room)), answer) in ops.into_iter().zip(waiters).zip(answers) {
+            match waiter {
+                // The caller may have hung up.
+                Some(waiter) => drop(waiter.send(answer)),
+                None if has_failed || answer.is_err_and(|error| error.is_retryable()) => {
+                    lazy.push(Request { op, answer: None, _room: None });
                 }
-                lazy
-            }
-            Err(error) => {
-                warn!(%error, ops = ops.len(), "a batch of streams failed");
-                let mut lazy = Vec::new();
-                for (op, (waiter, _room)) in ops.into_iter().zip(waiters) {
-                    match waiter {
-                        Some(waiter) => drop(waiter.send(Err(error.clone()))),
-                        None => lazy.push(Request { op, answer: None, _room: None }),
-                    }
-                }
-                lazy
+                None => {}
             }
         }
+        lazy
     }
 
     async fn copy(&mut self) {

@@ -11,6 +11,7 @@ use super::place::Place;
 use super::reader::{Shared, StreamReader, Wanted, fetch};
 use super::replay::replay;
 use super::staging::{Batch, Staging};
+use super::state::State;
 use super::{Op, Options, Position, Recovered, Result};
 use crate::disk::Files;
 use crate::log::record::{HEAD_BYTES, Payload};
@@ -100,9 +101,7 @@ impl Streams {
             }
             let batch = {
                 let state = self.state.read();
-                let (bytes, next) = (self.log.bytes(), self.log.next_index().into());
-                let pending = self.pending.clone();
-                let mut staging = Staging::new(&state, &self.options, bytes, next, pending);
+                let mut staging = self.staging(&state);
                 staging.begin_segment();
                 staging.write_anyhow();
                 staging.finish()
@@ -146,6 +145,11 @@ impl Streams {
         Ok(())
     }
 
+    fn staging<'a>(&'a self, state: &'a State) -> Staging<'a> {
+        let (bytes, next) = (self.log.bytes(), self.log.next_index().into());
+        Staging::new(state, &self.options, bytes, next, self.pending.clone())
+    }
+
     fn stage(
         &self,
         ops: &[Op],
@@ -153,8 +157,7 @@ impl Streams {
         leave: bool,
     ) -> (Vec<Result<()>>, Option<Batch>) {
         let state = self.state.read();
-        let (bytes, next) = (self.log.bytes(), self.log.next_index().into());
-        let mut staging = Staging::new(&state, &self.options, bytes, next, self.pending.clone());
+        let mut staging = self.staging(&state);
         if leave || self.log.begins_segment() {
             staging.begin_segment();
         }
